@@ -1,0 +1,70 @@
+"""Starts a virtual board: supplies the ESP32's modules, mounts the flash as the port's own boot does, runs boot.py and
+main.py from the mounted application.
+
+Run as `micropython -m vboot IN OUT` with the numbers of the pipe's descriptors; the first wake carries the time and, as
+JSON, what `bzvirtual.process` knows of the board.
+"""
+
+import gc
+import json
+import sys
+
+
+def _supply_modules(link, now_us, config):
+    import vclock
+
+    clock = vclock.start(link, now_us, config["rtc_offset_us"], config["drift_ppm"], config["lockstep"])
+    import vos
+
+    seed = config["seed"]
+    sys.modules["os"] = vos.make(None if seed is None else bytes.fromhex(seed))
+    import vselect
+    import vtime
+
+    sys.modules["time"] = vtime
+    sys.modules["select"] = vselect
+    import vasyncio
+
+    sys.modules["_asyncio"] = vasyncio
+    import machine
+
+    import bluetooth  # noqa: F401 - loaded here, because the firmware's own path does not hold the stand-ins
+
+    machine.configure(config["boot_cause"], bytes.fromhex(config["rtc_memory"]))
+    return clock
+
+
+def _mount_flash(path, application):
+    import vfs
+
+    import esp32
+
+    esp32.configure(path)
+    rom = vfs.VfsPosix(application)
+    partition = esp32.Partition.find(esp32.Partition.TYPE_DATA, label="vfs")[0]
+    try:
+        volume = vfs.VfsLfs2(partition)
+    except OSError:  # blank: the port's inisetup formats it too
+        vfs.VfsLfs2.mkfs(partition)
+        volume = vfs.VfsLfs2(partition)
+    vfs.umount("/")
+    vfs.mount(volume, "/")
+    vfs.mount(rom, "/rom", readonly=True)
+
+
+def _run(descriptor_in, descriptor_out):
+    import vclock
+
+    link = vclock.Link(descriptor_in, descriptor_out)
+    now_us, text = link.read_wake()
+    config = json.loads(text)
+    clock = _supply_modules(link, now_us, config)
+    _mount_flash(config["flash"], config["application"])
+    sys.path[:] = ["/rom", "/lib", ".frozen"]
+    gc.collect()
+    for name in ("boot", "main"):
+        __import__(name)
+    clock.link.flush()
+
+
+_run(int(sys.argv[1]), int(sys.argv[2]))

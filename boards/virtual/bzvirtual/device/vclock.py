@@ -1,0 +1,182 @@
+"""The token's view of time, and the pipe to the ether that owns it.
+
+Lockstep: time stands still while the token computes, and `wait` hands the turn to the ether. Real time: the host's
+clock plus a fixed offset, and `wait` really sleeps. Everything that interrupts an ESP32 (scan results, button edges,
+serial input) arrives here as an event and is given to the handler that its module registered.
+"""
+
+import select
+import struct
+import sys
+import time
+
+import pipe
+
+# Interrupts taken in one go before the main program runs again: what an ESP32 would fit between two loop turns.
+EVENTS_PER_TURN = 32
+TICKS_PERIOD = 1 << 30  # of the ESP32 port, in ms: 12.43 days
+EPOCH_2000_S = 946684800
+
+
+class Link:
+    """Commands out, wakes in."""
+
+    def __init__(self, descriptor_in, descriptor_out):
+        self._in = open(descriptor_in, "rb")
+        self._out = open(descriptor_out, "wb")
+        self._pending_out = []
+
+    def send(self, kind, time_us, payload=b""):
+        self._pending_out.append(pipe.command(kind, time_us, payload))
+
+    def flush(self):
+        if self._pending_out:
+            self._out.write(b"".join(self._pending_out))
+            self._pending_out = []
+
+    def _read(self, count):
+        parts = b""
+        while len(parts) < count:
+            piece = self._in.read(count - len(parts))
+            if not piece:
+                sys.exit(0)  # the ether is gone: power off
+            parts += piece
+        return parts
+
+    def read_wake(self):
+        now_us, length = struct.unpack(pipe.WAKE, self._read(pipe.WAKE_BYTES))
+        return now_us, self._read(length) if length else b""
+
+    def stream(self):
+        return self._in
+
+
+class Clock:
+    """Shared by all stand-in modules; made once by `start`."""
+
+    def __init__(self, link, now_us, rtc_offset_us, drift_ppm, lockstep):
+        self.link = link
+        self.lockstep = lockstep
+        self._world_offset_us = now_us - time.time_ns() // 1000
+        self._now_us = now_us
+        self._boot_us = now_us
+        self._rtc_base_us = now_us
+        self._rtc_at_base_us = now_us + rtc_offset_us
+        self._drift_ppm = drift_ppm
+        self._events = b""
+        self._at = 0
+        self._wake_us = now_us
+        self.handlers = {}
+        self.serial_hint = True
+        self._real_poll = select.poll()
+        self._real_poll.register(sys.stdin.buffer, select.POLLIN)
+        if not lockstep:
+            self._real_poll.register(link.stream(), select.POLLIN)
+        self._stdin_poll = select.poll()
+        self._stdin_poll.register(sys.stdin.buffer, select.POLLIN)
+
+    # -- reading time ------------------------------------------------------------------------------------------
+    def now_us(self):
+        if self.lockstep:
+            return self._now_us
+        return time.time_ns() // 1000 + self._world_offset_us
+
+    def ticks_us(self):
+        return self.now_us() - self._boot_us
+
+    def rtc_us(self):
+        elapsed = self.now_us() - self._rtc_base_us
+        return self._rtc_at_base_us + elapsed + elapsed * self._drift_ppm // 1000000
+
+    def set_rtc_us(self, rtc_us):
+        self._rtc_base_us = self.now_us()
+        self._rtc_at_base_us = rtc_us
+        self.link.send(pipe.RTC_SET, self._rtc_base_us, struct.pack(pipe.RTC_ARGS, rtc_us - self._rtc_base_us))
+
+    # -- letting time pass -------------------------------------------------------------------------------------
+    def spend_us(self, amount_us):
+        """The processor is busy (a flash erase): nothing else runs meanwhile."""
+        if self.lockstep:
+            self._now_us += amount_us
+
+    def stdin_ready(self):
+        if not self.serial_hint and self.lockstep:
+            return False
+        ready = bool(self._stdin_poll.poll(0))
+        self.serial_hint = ready
+        return ready
+
+    def wait(self, until_us):
+        """Return when something happened or the time has come; the caller looks what it was."""
+        if self._at < len(self._events):
+            self._deliver()
+        elif self.lockstep:
+            self._wait_lockstep(until_us)
+        else:
+            self._wait_real(until_us)
+
+    def sleep(self, until_us):
+        """Blocking sleep: interrupts are served meanwhile."""
+        while self.now_us() < until_us:
+            self.wait(until_us)
+
+    def _wait_lockstep(self, until_us):
+        if self._now_us < self._wake_us:  # all events of the last wake are delivered
+            self._now_us = self._wake_us
+            if self._now_us >= until_us:
+                return
+        until_us = pipe.FOR_EVER if until_us < 0 else until_us
+        self.link.send(pipe.WAIT, self._now_us, struct.pack(pipe.WAIT_ARGS, until_us))
+        self.link.flush()
+        wake_us, self._events = self.link.read_wake()
+        self._at = 0
+        self._wake_us = max(wake_us, self._now_us)
+        if self._events:
+            self._deliver()
+        else:
+            self._now_us = self._wake_us
+
+    def _wait_real(self, until_us):
+        self.link.flush()
+        left_ms = -1 if until_us < 0 else max(0, (until_us - self.now_us() + 999) // 1000)
+        for stream, _flags in self._real_poll.poll(left_ms):
+            if stream is self.link.stream():
+                _now, self._events = self.link.read_wake()
+                self._at = 0
+                self._deliver()
+            else:
+                self.serial_hint = True
+
+    def _deliver(self):
+        events, at = self._events, self._at
+        for _ in range(EVENTS_PER_TURN):
+            if at >= len(events):
+                break
+            kind, time_us, length = struct.unpack_from(pipe.EVENT, events, at)
+            at += pipe.EVENT_BYTES
+            if time_us > self._now_us:
+                self._now_us = time_us
+            self._at = at + length
+            self._dispatch(kind, events, at, length)
+            at += length
+        self._at = at
+        if at >= len(events) and self.lockstep and self._now_us < self._wake_us:
+            self._now_us = self._wake_us
+
+    def _dispatch(self, kind, events, at, length):
+        if kind == pipe.SERIAL:
+            self.serial_hint = True
+            return
+        handler = self.handlers.get(kind)
+        if handler:
+            handler(events, at, length)
+
+
+clock = None
+
+
+def start(link, now_us, rtc_offset_us, drift_ppm, lockstep):
+    """Start time. Called once by the board's boot."""
+    global clock
+    clock = Clock(link, now_us, rtc_offset_us, drift_ppm, lockstep)
+    return clock

@@ -1,0 +1,185 @@
+"""Virtual time: a discrete-event loop in which every token runs its real program, repeatably from a seed.
+
+A token that waits says until when. The loop takes the earliest 50 ms in which anybody wants to run, lets those tokens
+run side by side, and then applies what they told their radios. Scan results reach a token only up to the start of that
+slice, when all others have lived so far: so the order in which processes run cannot matter.
+"""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bzwire import smp
+
+from .device import pipe
+from .errors import TokenDied
+from .ether import Ether, Packet, Station
+from .phone import Phone
+from .process import HARD_RESET, Command, TokenProcess
+
+SLICE_US = 50_000
+CONNECTABLE, NOT_CONNECTABLE = 0, 3  # advertising types of a scan result
+RANDOM_ADDRESS = 1
+
+
+def result_event(packet: Packet) -> bytes:
+    """A packet as the event that a token's process takes."""
+    kind = CONNECTABLE if packet.broadcast.connectable else NOT_CONNECTABLE
+    head = struct.pack(pipe.RESULT_ARGS, RANDOM_ADDRESS, kind, packet.rssi_dbm, packet.broadcast.address)
+    return pipe.event(pipe.SCAN_RESULT, packet.time_us, head + packet.broadcast.data)
+
+
+def apply_command(station: Station, state_of: TokenProcess, command: Command) -> None:
+    """What a token told its radio or its board; WAIT and RESET are the caller's."""
+    now_us, payload = command.time_us, command.payload
+    if command.kind == pipe.ADVERTISE:
+        interval_us, connectable = struct.unpack_from(pipe.ADVERTISE_ARGS, payload)
+        station.advertise(now_us, interval_us, payload[pipe.ADVERTISE_ARGS_BYTES :], bool(connectable))
+    elif command.kind == pipe.ADVERTISE_STOP:
+        station.stop_advertising(now_us)
+    elif command.kind == pipe.SCAN:
+        station.start_scan(now_us, struct.unpack(pipe.SCAN_ARGS, payload)[0] * 1000)
+    elif command.kind == pipe.SCAN_STOP:
+        station.scan = None
+    elif command.kind == pipe.ADDRESS:
+        station.address = payload
+    elif command.kind == pipe.RTC_SET:
+        state_of.folder.state.rtc_offset_us = struct.unpack(pipe.RTC_ARGS, payload)[0]
+    elif command.kind == pipe.RTC_MEMORY:
+        state_of.folder.state.rtc_memory = payload.hex()
+
+
+@dataclass
+class Token:
+    """A token in virtual time. next_us: when it wants to run again."""
+
+    process: TokenProcess
+    station: Station
+    next_us: int
+    wakes: int = 0
+    pins: Callable[[int, int, int], None] | None = None  # told time_us, pin, level
+
+    def due_us(self) -> int:
+        """When it runs next: its own wish, or the slice after its scan's end."""
+        scan = self.station.scan
+        if scan is None:
+            return self.next_us
+        return min(self.next_us, -(-scan.end_us // SLICE_US) * SLICE_US)
+
+
+class Lockstep:
+    """Owns time for a set of tokens and phones."""
+
+    def __init__(self, ether: Ether, now_us: int) -> None:
+        self.ether = ether
+        self.now_us = now_us
+        self.tokens: list[Token] = []
+        self.phones: list[Phone] = []
+
+    def add_token(self, process: TokenProcess, station: Station) -> Token:
+        """Power a token up now and let it run until it first waits."""
+        self.ether.join(station)
+        process.start(self.now_us)
+        token = Token(process, station, self.now_us)
+        self.tokens.append(token)
+        self._take_turn(token)
+        return token
+
+    def add_phone(self, phone: Phone) -> None:
+        """A phone is on from now on."""
+        self.ether.join(phone.station)
+        self.phones.append(phone)
+
+    def run_until(self, end_us: int, progress: Callable[[int], None] | None = None) -> None:
+        """Let the world live until then. Raises TokenDied."""
+        while True:
+            due_us = min(
+                [token.due_us() for token in self.tokens] + [phone.next_us for phone in self.phones], default=end_us
+            )
+            if due_us >= end_us:
+                break
+            if progress is not None and due_us // 60_000_000 != self.now_us // 60_000_000:
+                progress(due_us)
+            self.now_us = max(self.now_us, due_us)
+            self._run_slice(self.now_us // SLICE_US * SLICE_US)
+        self.now_us = end_us
+
+    def _run_slice(self, start_us: int) -> None:
+        for phone in self.phones:
+            while phone.next_us < start_us + SLICE_US:
+                phone.step(self.ether)
+        group = [token for token in self.tokens if token.due_us() < start_us + SLICE_US]
+        for token in group:
+            token.wakes += 1
+            token.process.wake(token.due_us(), self._events(token, start_us))
+        for token in group:
+            self._take_turn(token)
+
+    def _events(self, token: Token, until_us: int) -> bytes:
+        scan = token.station.scan
+        events = [result_event(packet) for packet in self.ether.hear(token.station, until_us)]
+        if scan is not None and scan.end_us <= until_us:
+            token.station.scan = None
+            events.append(pipe.event(pipe.SCAN_DONE, scan.end_us))
+        return b"".join(events)
+
+    def _take_turn(self, token: Token) -> None:
+        """Take commands until the token waits again."""
+        while True:
+            for command in token.process.read_commands():
+                if command.kind == pipe.WAIT:
+                    (token.next_us,) = struct.unpack(pipe.WAIT_ARGS, command.payload)
+                    return
+                if command.kind == pipe.RESET:
+                    self._restart(token, command)
+                elif command.kind == pipe.PIN_OUT:
+                    if token.pins is not None:
+                        token.pins(command.time_us, *struct.unpack(pipe.PIN_ARGS, command.payload))
+                else:
+                    apply_command(token.station, token.process, command)
+
+    def _restart(self, token: Token, command: Command) -> None:
+        cause, sleep_ms = struct.unpack(pipe.RESET_ARGS, command.payload)
+        self.restart(token, cause, command.time_us + sleep_ms * 1000)
+
+    def restart(self, token: Token, cause: int = HARD_RESET, now_us: int | None = None) -> None:
+        """Reset a token: its program begins again, flash and clock stay."""
+        now_us = self.now_us if now_us is None else now_us
+        token.process.stop()
+        token.station.stop_advertising(now_us)
+        token.station.scan = None
+        token.process.folder.state.boot_cause = cause
+        token.process.start(now_us)
+
+    def press_button(self, token: Token, pin: int, level: int) -> None:
+        """An edge at the button, now."""
+        self._deliver(token, pipe.event(pipe.PIN_IN, self.now_us, struct.pack(pipe.PIN_ARGS, pin, level)))
+
+    def _deliver(self, token: Token, events: bytes) -> None:
+        token.process.wake(self.now_us, events)
+        self._take_turn(token)
+
+    def exchange(self, token: Token, request: bytes, patience: int = 50) -> bytes:
+        """Send a packed SMP message over the token's console and return the packed answer.
+
+        Only this token runs meanwhile. Raises TokenDied when it does not answer.
+        """
+        decoder = smp.LineDecoder()
+        token.process.write_console(b"".join(smp.encode_lines(request)))
+        self._deliver(token, pipe.event(pipe.SERIAL, self.now_us))
+        for _ in range(patience):
+            found = decoder.feed(token.process.read_console())
+            if found:
+                return found[0]
+            self._deliver(token, pipe.event(pipe.SERIAL, self.now_us))
+        raise TokenDied(f"The token in {token.process.folder.path.name} does not answer on its console.")
+
+    def stop(self) -> None:
+        """Power everything down and keep what a board keeps."""
+        for token in self.tokens:
+            state = token.process.folder.state
+            token.process.stop()
+            if state.rtc_offset_us is not None and state.drift_ppm:
+                state.rtc_offset_us += (self.now_us - token.process.started_us) * state.drift_ppm // 1_000_000
+            state.boot_cause = HARD_RESET
+            token.process.folder.save()

@@ -1,0 +1,202 @@
+"""One token: a MicroPython process, its pipe to the ether, its console, and what outlives a restart."""
+
+import fcntl
+import json
+import os
+import struct
+import subprocess
+import termios
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from .application import Application, interpreter
+from .device import pipe
+from .errors import TokenDied
+
+FLASH_BYTES = 2 * 1024 * 1024
+POWER_ON = 1  # machine.PWRON_RESET
+HARD_RESET = 2
+EPOCH_2000_US = 946684800 * 1_000_000
+# An ESP32 without PSRAM leaves about 110 KiB to Python; we allow 80 KiB, and a 64-bit word takes twice as much.
+FIRMWARE_HEAP_BYTES = 160 * 1024
+# What the stand-in modules take themselves, measured by `make bench-heap`.
+BOARD_HEAP_BYTES = 48 * 1024
+
+
+@dataclass
+class BoardState:
+    """What a board keeps without its program: clock, RTC memory, why it last started. Times in microseconds."""
+
+    rtc_offset_us: int | None = None  # clock minus true time; None: power-on, the clock starts at 2000
+    drift_ppm: int = 0
+    boot_cause: int = POWER_ON
+    rtc_memory: str = ""  # hex
+    boots: int = 0
+
+
+@dataclass
+class Command:
+    """One command of a token to the ether."""
+
+    kind: int
+    time_us: int
+    payload: bytes
+
+
+@dataclass
+class TokenFolder:
+    """Files of one token: `flash.bin` and `state.json`."""
+
+    path: Path
+    state: BoardState = field(default_factory=BoardState)
+
+    @property
+    def flash(self) -> Path:
+        """The flash image."""
+        return self.path / "flash.bin"
+
+    @classmethod
+    def create(cls, path: Path, drift_ppm: int = 0) -> "TokenFolder":
+        """A blank board: erased flash, clock at 2000."""
+        path.mkdir(parents=True, exist_ok=True)
+        folder = cls(path, BoardState(drift_ppm=drift_ppm))
+        folder.flash.write_bytes(b"\xff" * FLASH_BYTES)
+        folder.save()
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> "TokenFolder":
+        """A board that ran before."""
+        return cls(path, BoardState(**json.loads((path / "state.json").read_text())))
+
+    def save(self) -> None:
+        """Write the state beside the flash image."""
+        (self.path / "state.json").write_text(json.dumps(asdict(self.state)))
+
+
+class TokenProcess:
+    """A running board. `start` may be called again after `stop` or when the program asked for a reset."""
+
+    def __init__(self, folder: TokenFolder, application: Application, seed: bytes | None, lockstep: bool) -> None:
+        self.folder = folder
+        self._application = application
+        self._seed = seed
+        self._lockstep = lockstep
+        self._process: subprocess.Popen[bytes] | None = None
+        self._received = bytearray()
+        self._wake_fd = self.command_fd = self.stdin_fd = self.stdout_fd = -1
+        self._stdin_read_fd = -1
+        self.started_us = 0
+
+    def start(self, now_us: int) -> None:
+        """Power up at this true time."""
+        state = self.folder.state
+        if state.rtc_offset_us is None:
+            state.rtc_offset_us = EPOCH_2000_US - now_us
+        state.boots += 1
+        self.started_us = now_us
+        child_in, self._wake_fd = os.pipe()
+        self.command_fd, child_out = os.pipe()
+        self._stdin_read_fd, self.stdin_fd = os.pipe()
+        self.stdout_fd, child_stdout = os.pipe()
+        config = {
+            "rtc_offset_us": state.rtc_offset_us,
+            "drift_ppm": state.drift_ppm,
+            "lockstep": self._lockstep,
+            "seed": None if self._seed is None else (self._seed + struct.pack(">I", state.boots)).hex(),
+            "boot_cause": state.boot_cause,
+            "rtc_memory": state.rtc_memory,
+            "flash": str(self.folder.flash.resolve()),
+            "application": str(self._application.rom.resolve()),
+        }
+        heap = FIRMWARE_HEAP_BYTES + BOARD_HEAP_BYTES
+        self._process = subprocess.Popen(
+            [interpreter(), "-X", f"heapsize={heap // 1024}K", "-m", "vboot", str(child_in), str(child_out)],
+            stdin=self._stdin_read_fd,
+            stdout=child_stdout,
+            stderr=subprocess.STDOUT,
+            pass_fds=(child_in, child_out),
+            env={**os.environ, "MICROPYPATH": f"{self._application.device.resolve()}:.frozen"},
+            cwd="/",
+        )
+        for descriptor in (child_in, child_out, child_stdout):
+            os.close(descriptor)
+        self._received.clear()
+        self.wake(now_us, json.dumps(config).encode())
+
+    def stop(self) -> None:
+        """Cut the power: the program ends where it stands."""
+        if self._process is None:
+            return
+        for descriptor in (self._wake_fd, self.command_fd, self.stdin_fd, self.stdout_fd, self._stdin_read_fd):
+            os.close(descriptor)
+        try:
+            self._process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def kill(self) -> None:
+        """Cut the power this instant, even in the middle of a computation."""
+        if self._process is not None:
+            self._process.kill()
+            self.stop()
+
+    def wake(self, now_us: int, events: bytes) -> None:
+        """Hand the turn to the token."""
+        try:
+            os.write(self._wake_fd, pipe.wake(now_us, events))
+        except BrokenPipeError:
+            self._raise_died()
+
+    def read_commands(self) -> list[Command]:
+        """Read what the token has sent (blocking for at least one byte) and return the whole commands of it."""
+        piece = os.read(self.command_fd, 65536)
+        if not piece:
+            self._raise_died()
+        self._received += piece
+        found = []
+        at = 0
+        while len(self._received) - at >= pipe.COMMAND_BYTES:
+            kind, time_us, length = struct.unpack_from(pipe.COMMAND, self._received, at)
+            end = at + pipe.COMMAND_BYTES + length
+            if end > len(self._received):
+                break
+            found.append(Command(kind, time_us, bytes(self._received[at + pipe.COMMAND_BYTES : end])))
+            at = end
+        del self._received[:at]
+        return found
+
+    def _raise_died(self) -> None:
+        os.set_blocking(self.stdout_fd, False)
+        try:
+            last = os.read(self.stdout_fd, 65536)
+        except BlockingIOError:
+            last = b""
+        lines = last.decode(errors="replace").strip().splitlines()[-12:]
+        raise TokenDied(f"The token in {self.folder.path.name} stopped: " + " | ".join(lines or ["no last words"]))
+
+    def write_console(self, data: bytes) -> None:
+        """Serial input, all of it (for virtual time, where nothing overflows)."""
+        os.write(self.stdin_fd, data)
+
+    def read_console(self) -> bytes:
+        """Serial output so far, without waiting."""
+        os.set_blocking(self.stdout_fd, False)
+        try:
+            return os.read(self.stdout_fd, 65536)
+        except BlockingIOError:
+            return b""
+
+    def unread_console_bytes(self) -> int:
+        """Bytes that wait in the token's serial input."""
+        raw = fcntl.ioctl(self._stdin_read_fd, termios.FIONREAD, b"\x00" * 4)
+        return int(struct.unpack("i", raw)[0])
+
+    @property
+    def pid(self) -> int:
+        """Process number, for tests that measure or kill."""
+        if self._process is None:
+            raise TokenDied("The token is not running.")
+        return self._process.pid

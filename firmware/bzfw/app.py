@@ -1,0 +1,37 @@
+"""The app: one asyncio program of four tasks - console, button, light, and the radio once there is an identity."""
+
+import asyncio
+import sys
+
+from .device import Device
+from .hal import Hal
+from .server import Server
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+async def _main(hal: Hal) -> None:
+    def task_died(_loop: "Any", context: "dict[str, Any]") -> None:
+        # A token with a dead task looks alive and is not. A restart takes a second and keeps clock and log.
+        sys.print_exception(context["exception"])
+        hal.restart()
+
+    asyncio.get_event_loop().set_exception_handler(task_died)
+    device = Device(hal)
+    started = asyncio.Event()
+    device.on_provisioned = started.set
+    device.load()
+    asyncio.create_task(device.consent.run())
+    asyncio.create_task(device.light.run())
+    asyncio.create_task(Server(device).run())
+    await started.wait()
+    if device.radio is not None:
+        await device.radio.run()
+
+
+def start(hal: Hal) -> None:
+    """Run for ever."""
+    asyncio.run(_main(hal))

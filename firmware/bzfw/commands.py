@@ -1,0 +1,147 @@
+"""The token group of SMP: what each command does. Fields and errors: SPEC.md "Commands"."""
+
+from bzwire import keys, messages
+from bzwire.bluezone import day_of
+from bzwire.errors import (
+    RC_ALREADY_PROVISIONED,
+    RC_BAD_CURSOR,
+    RC_BAD_REQUEST,
+    RC_NOT_CONSENTED,
+    RC_NOT_PROVISIONED,
+    RC_STORAGE,
+    WireError,
+)
+from bzwire.messages import RELEASE_GRANTED, field_bytes, field_int
+
+from . import VERSION
+from .identity import Identity, LogKey
+from .refusal import Refusal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .device import Device
+
+    Fields = dict[str, Any]
+
+MAX_UNIX_MS = 0xFFFFFFFF * 1000
+
+
+class Commands:
+    """`run` serves one request of the token group and returns the map of the answer. Raises Refusal."""
+
+    def __init__(self, token: "Device") -> None:
+        self._token = token
+        self._session = token.session
+        self._public: "dict[int, Callable[[Fields], Fields]]" = {
+            messages.CMD_INFO: self._info,
+            messages.CMD_PROVISION: self._provision,
+            messages.CMD_HELLO: self._hello,
+            messages.CMD_AUTHENTICATE: self._authenticate,
+        }
+        self._sealed: "dict[int, Callable[[Fields], Fields]]" = {
+            messages.CMD_STATUS: self._status,
+            messages.CMD_READ: self._read,
+            messages.CMD_ACKNOWLEDGE: self._acknowledge,
+            messages.CMD_SET_CLOCK: self._set_clock,
+            messages.CMD_ASK_RELEASE: self._ask_release,
+            messages.CMD_READ_RELEASE: self._read_release,
+        }
+
+    def run(self, command: int, fields: "Fields") -> "Fields":
+        """Fields of the answer: plain for a public command, an envelope for a sealed one."""
+        try:
+            if command in self._public:
+                return self._public[command](fields)
+            if command not in self._sealed:
+                raise Refusal(RC_BAD_REQUEST)
+            counter, inner = self._session.open_request(command, fields)
+            return self._session.seal_response(command, counter, self._sealed[command](inner))
+        except WireError:
+            raise Refusal(RC_BAD_REQUEST)
+        except OSError:
+            raise Refusal(RC_STORAGE)
+
+    def _auth_key(self) -> bytes:
+        if self._token.identity is None:
+            raise Refusal(RC_NOT_PROVISIONED)
+        return self._token.identity.auth_key
+
+    # -- public: nothing here says who the token is -----------------------------------------------------------------
+    def _info(self, fields: "Fields") -> "Fields":
+        return {
+            "p": messages.PROTOCOL_VERSION,
+            "fw": VERSION,
+            "b": self._token.hal.board,
+            "pr": self._token.identity is not None,
+            "ck": self._token.clock.state,
+        }
+
+    def _provision(self, fields: "Fields") -> "Fields":
+        if self._token.identity is not None:
+            raise Refusal(RC_ALREADY_PROVISIONED)
+        role = fields.get("r")
+        if role not in ("person", "site"):
+            raise Refusal(RC_BAD_REQUEST)
+        identity = Identity(
+            field_bytes(fields, "u", keys.UID_BYTES), field_bytes(fields, "k", keys.KEY_BYTES), str(role)
+        )
+        log_key = LogKey(0, 0, field_bytes(fields, "l", keys.KEY_BYTES))
+        # The log key first: a token is provisioned once its identity is there, and then it must be able to seal.
+        log_key.save()
+        identity.save()
+        self._token.become(identity, log_key)
+        return {}
+
+    def _hello(self, fields: "Fields") -> "Fields":
+        self._token.consent.withdraw()
+        return self._session.hello(self._auth_key(), field_bytes(fields, "nh", keys.NONCE_BYTES))
+
+    def _authenticate(self, fields: "Fields") -> "Fields":
+        self._session.authenticate(self._auth_key(), field_bytes(fields, "m", keys.MAC_BYTES))
+        return {}
+
+    # -- sealed -------------------------------------------------------------------------------------------------------
+    def _status(self, fields: "Fields") -> "Fields":
+        return self._token.status()
+
+    def _read(self, fields: "Fields") -> "Fields":
+        sequence = field_int(fields, "s", 0, messages.MAX_COUNTER)
+        offset = field_int(fields, "o", 0, 0xFFFF)
+        count = field_int(fields, "n", 1, messages.MAX_READ_BYTES)
+        found = self._token.log.read(sequence, offset, count)
+        if found is None:
+            return {"s": self._token.log.next_sequence, "o": 0, "d": b""}
+        if not found[1]:
+            raise Refusal(RC_BAD_CURSOR)
+        return {"s": found[0], "o": offset if found[0] == sequence else 0, "d": found[1]}
+
+    def _acknowledge(self, fields: "Fields") -> "Fields":
+        self._token.log.acknowledge(field_int(fields, "s", 0, messages.MAX_COUNTER))
+        return {"a": self._token.log.acknowledged}
+
+    def _set_clock(self, fields: "Fields") -> "Fields":
+        unix_ms = field_int(fields, "t", 0, MAX_UNIX_MS)
+        before_ms = self._token.clock.now_ms()
+        state = self._token.clock.state
+        self._token.set_clock(unix_ms)
+        return {"b": before_ms, "ck": state}
+
+    def _ask_release(self, fields: "Fields") -> "Fields":
+        first = field_int(fields, "f", 0, 1 << 20)
+        last = field_int(fields, "t", first, 1 << 20)
+        # Today's key still makes IDs until midnight; the host publishes it no earlier than that (SPEC.md).
+        self._token.consent.ask(self._session.key, first, min(last, day_of(self._token.clock.now_s())))
+        return {}
+
+    def _read_release(self, fields: "Fields") -> "Fields":
+        consent = self._token.consent
+        state = consent.state(self._session.key)
+        if state != RELEASE_GRANTED:
+            return {"st": state}
+        if self._token.day_keys is None:
+            raise Refusal(RC_NOT_CONSENTED)
+        found = self._token.day_keys.between(consent.first_day, consent.last_day)
+        return {"st": state, "k": found, "tx": self._token.hal.tx_power_dbm}

@@ -1,0 +1,44 @@
+"""Small files that must be whole or absent: written beside, then renamed, with a CRC-32 at the end.
+
+LittleFS renames atomically, so a power cut leaves the old content or the new one.
+"""
+
+import binascii
+import os
+import struct
+
+from bzwire.errors import BadChecksum, Truncated
+
+_CRC_BYTES = 4
+
+
+def write_whole(path: str, data: bytes) -> None:
+    """Replace the file's content. Raises OSError when the flash refuses; the old content then still stands."""
+    beside = path + ".new"
+    with open(beside, "wb") as file:
+        file.write(data)
+        file.write(struct.pack("<I", binascii.crc32(data) & 0xFFFFFFFF))
+    os.rename(beside, path)
+
+
+def read_whole(path: str) -> "bytes | None":
+    """The content, None when there is no such file. Raises Truncated or BadChecksum for a damaged one."""
+    try:
+        with open(path, "rb") as file:
+            raw = file.read()
+    except OSError:
+        return None
+    if len(raw) < _CRC_BYTES:
+        raise Truncated("file cut short")
+    data = raw[:-_CRC_BYTES]
+    if struct.unpack("<I", raw[-_CRC_BYTES:])[0] != binascii.crc32(data) & 0xFFFFFFFF:
+        raise BadChecksum("file CRC does not match")
+    return data
+
+
+def make_folder(path: str) -> None:
+    """Create a folder unless it is there."""
+    try:
+        os.stat(path)
+    except OSError:
+        os.mkdir(path)

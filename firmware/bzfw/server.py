@@ -1,0 +1,106 @@
+"""SMP over the console: collects lines, serves the standard OS group, hands the token group to `commands`.
+
+One request at a time; a damaged one is dropped and the host asks again. Nothing is ever printed beside the answers.
+"""
+
+from bzwire import cbor, smp
+from bzwire.errors import MGMT_EACCESSDENIED, MGMT_EINVAL, MGMT_ENOTSUP, MGMT_EUNKNOWN, WireError
+
+from . import datetime_text
+from .commands import Commands
+from .refusal import Refusal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .device import Device
+
+# Told by the parameters command: the largest packet taken, and how many at a time.
+BUFFER_BYTES = 512
+BUFFER_COUNT = 1
+_ANSWERS = {smp.OP_READ: smp.OP_READ_RESPONSE, smp.OP_WRITE: smp.OP_WRITE_RESPONSE}
+
+
+class Server:
+    """Runs for ever on the board's console."""
+
+    def __init__(self, token: "Device") -> None:
+        self._token = token
+        self._commands = Commands(token)
+        self._decoder = smp.LineDecoder(BUFFER_BYTES)
+        self._restart_wanted = False
+        self.failures = 0  # requests that ended in an exception nobody foresaw
+
+    async def run(self) -> None:
+        """For ever."""
+        hal = self._token.hal
+        while True:
+            for packet in self._decoder.feed(await hal.read_console()):
+                answer = self.answer(packet)
+                if answer is not None:
+                    for line in smp.encode_lines(answer):
+                        hal.write_console(line)
+            if self._restart_wanted:
+                hal.restart()
+
+    def answer(self, packet: bytes) -> "bytes | None":
+        """The packed answer to a packed request; None when it is not a request at all."""
+        try:
+            request = smp.unpack_message(packet)
+        except WireError:
+            return None
+        if request.op not in _ANSWERS:
+            return None
+        fields = self._answer_fields(request)
+        return smp.Message(
+            _ANSWERS[request.op], request.group, request.command, request.sequence, cbor.dumps(fields), request.version
+        ).pack()
+
+    def _answer_fields(self, request: smp.Message) -> "dict[str, Any]":
+        try:
+            fields = cbor.loads(request.body) if request.body else {}
+            if not isinstance(fields, dict):
+                raise Refusal(MGMT_EINVAL, True)
+            if request.group == smp.GROUP_OS:
+                return self._os_group(request.op, request.command, fields)
+            if request.group == smp.GROUP_TOKEN:
+                return self._commands.run(request.command, fields)
+            raise Refusal(MGMT_ENOTSUP, True)
+        except WireError:
+            return _refusal_fields(request, Refusal(MGMT_EINVAL, True))
+        except Refusal as refusal:
+            return _refusal_fields(request, refusal)
+        except Exception:  # noqa: BLE001 - whatever a request does, the token must go on answering
+            self.failures += 1
+            return _refusal_fields(request, Refusal(MGMT_EUNKNOWN, True))
+
+    def _os_group(self, op: int, command: int, fields: "dict[str, Any]") -> "dict[str, Any]":
+        if command == smp.OS_ECHO:
+            return {"r": str(fields.get("d", ""))}
+        if command == smp.OS_PARAMETERS:
+            return {"buf_size": BUFFER_BYTES, "buf_count": BUFFER_COUNT}
+        if command == smp.OS_RESET and op == smp.OP_WRITE:
+            self._restart_wanted = True
+            return {}
+        if command == smp.OS_DATETIME:
+            return self._datetime(op, fields)
+        raise Refusal(MGMT_ENOTSUP, True)
+
+    def _datetime(self, op: int, fields: "dict[str, Any]") -> "dict[str, Any]":
+        if op == smp.OP_READ:
+            return {"datetime": datetime_text.format_utc(self._token.clock.now_ms())}
+        # A stranger's time would make IDs of a wrong day; only a blank token or an open session may be told.
+        if self._token.identity is not None and not self._token.session.key:
+            raise Refusal(MGMT_EACCESSDENIED, True)
+        unix_ms = datetime_text.parse_utc(str(fields.get("datetime", "")))
+        if unix_ms is None:
+            raise Refusal(MGMT_EINVAL, True)
+        self._token.set_clock(unix_ms)
+        return {}
+
+
+def _refusal_fields(request: smp.Message, refusal: Refusal) -> "dict[str, Any]":
+    if refusal.standard or request.version == smp.VERSION_1:
+        return {"rc": refusal.code}
+    return {"err": {"group": request.group, "rc": refusal.code}}

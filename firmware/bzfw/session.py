@@ -1,0 +1,67 @@
+"""One authenticated cable connection: challenge, proofs, counters, and the MAC on every message after that."""
+
+from bzwire import keys, messages
+from bzwire.errors import RC_BAD_MAC, RC_BAD_REQUEST, RC_NOT_AUTHENTICATED, RC_REPLAY, BadChecksum, WireError
+
+from .hal import Hal
+from .refusal import Refusal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Session:
+    """key is empty until the host has proven that it holds this token's key."""
+
+    def __init__(self, hal: Hal) -> None:
+        self._hal = hal
+        self._host_nonce = b""
+        self._token_nonce = b""
+        self._counter = 0
+        self.key = b""
+        self.refused_proofs = 0
+
+    def hello(self, auth_key: bytes, host_nonce: bytes) -> "dict[str, Any]":
+        """Begin anew: the token's nonce and its proof. It says nothing of who the token is."""
+        self.end()
+        self._host_nonce = host_nonce
+        self._token_nonce = self._hal.random_bytes(keys.NONCE_BYTES)
+        return {"nt": self._token_nonce, "m": keys.token_proof(auth_key, host_nonce, self._token_nonce)}
+
+    def authenticate(self, auth_key: bytes, proof: bytes) -> None:
+        """Take the host's proof. Raises Refusal; a challenge serves once."""
+        host_nonce, token_nonce = self._host_nonce, self._token_nonce
+        self.end()
+        if not token_nonce:
+            raise Refusal(RC_NOT_AUTHENTICATED)
+        if not keys.same(keys.host_proof(auth_key, host_nonce, token_nonce), proof):
+            self.refused_proofs += 1
+            raise Refusal(RC_BAD_MAC)
+        self.key = keys.session_key(auth_key, host_nonce, token_nonce)
+        self._counter = 0
+
+    def end(self) -> None:
+        """Nothing sealed is taken any more."""
+        self.key = b""
+        self._host_nonce = b""
+        self._token_nonce = b""
+
+    def open_request(self, command: int, envelope: "dict[str, Any]") -> "tuple[int, dict[str, Any]]":
+        """(counter, fields) of a sealed request. Raises Refusal."""
+        if not self.key:
+            raise Refusal(RC_NOT_AUTHENTICATED)
+        try:
+            counter, fields = messages.unseal(self.key, messages.REQUEST, command, envelope)
+        except BadChecksum:
+            raise Refusal(RC_BAD_MAC)
+        except WireError:
+            raise Refusal(RC_BAD_REQUEST)
+        if counter <= self._counter:
+            raise Refusal(RC_REPLAY)
+        self._counter = counter
+        return counter, fields
+
+    def seal_response(self, command: int, counter: int, fields: "dict[str, Any]") -> "dict[str, Any]":
+        """The envelope of the answer."""
+        return messages.seal(self.key, messages.RESPONSE, command, counter, fields)

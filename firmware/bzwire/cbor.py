@@ -1,0 +1,147 @@
+"""The part of CBOR (RFC 8949) that SMP messages need: integers, byte and text strings, arrays, maps, true/false/null.
+
+Definite lengths only, nesting bounded: input comes from strangers. The host reads with cbor2; a test holds both
+against each other.
+"""
+
+import struct
+
+from .errors import Malformed, OutOfRange, Truncated
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from typing_extensions import Buffer
+
+MAX_DEPTH = 4
+MAX_ITEMS = 64
+
+_FALSE, _TRUE, _NULL = 0xF4, 0xF5, 0xF6
+_UINT, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP = 0, 1, 2, 3, 4, 5
+
+
+def _head(major: int, value: int) -> bytes:
+    major <<= 5
+    if value < 24:
+        return bytes([major | value])
+    if value < 0x100:
+        return struct.pack(">BB", major | 24, value)
+    if value < 0x10000:
+        return struct.pack(">BH", major | 25, value)
+    if value < 0x100000000:
+        return struct.pack(">BI", major | 26, value)
+    if value < 0x10000000000000000:
+        return struct.pack(">BQ", major | 27, value)
+    raise OutOfRange("integer does not fit 64 bits")
+
+
+def dumps(value: "Any") -> bytes:
+    """Encode; map keys keep their order. Raises OutOfRange for a type or a size that CBOR here does not have."""
+    parts: "list[bytes]" = []
+    _write(value, parts)
+    return b"".join(parts)
+
+
+def _write(value: "Any", parts: "list[bytes]") -> None:
+    if value is None:
+        parts.append(bytes([_NULL]))
+    elif value is True or value is False:
+        parts.append(bytes([_TRUE if value else _FALSE]))
+    elif isinstance(value, int):
+        parts.append(_head(_UINT, value) if value >= 0 else _head(_NEGATIVE, -1 - value))
+    elif isinstance(value, str):
+        encoded = value.encode()
+        parts.append(_head(_TEXT, len(encoded)) + encoded)
+    elif isinstance(value, (bytes, bytearray, memoryview)):
+        parts.append(_head(_BYTES, len(value)) + bytes(value))
+    elif isinstance(value, dict):
+        parts.append(_head(_MAP, len(value)))
+        for key, item in value.items():
+            _write(key, parts)
+            _write(item, parts)
+    elif isinstance(value, (list, tuple)):
+        parts.append(_head(_ARRAY, len(value)))
+        for item in value:
+            _write(item, parts)
+    else:
+        raise OutOfRange("this type is not sent")
+
+
+def loads(data: "Buffer") -> "Any":
+    """Decode one item that fills `data` exactly. Raises Truncated or Malformed."""
+    view = memoryview(data)
+    value, at = _read(view, 0, 0)
+    if at != len(view):
+        raise Malformed("bytes after the end of the CBOR item")
+    return value
+
+
+def _argument(view: memoryview, at: int) -> "tuple[int, int]":
+    short = view[at] & 0x1F
+    at += 1
+    if short < 24:
+        return short, at
+    if short > 27:
+        raise Malformed("CBOR of indefinite length")
+    size = 1 << (short - 24)
+    if at + size > len(view):
+        raise Truncated("CBOR cut short")
+    return int.from_bytes(view[at : at + size], "big"), at + size
+
+
+def _read(view: memoryview, at: int, depth: int) -> "tuple[Any, int]":
+    if at >= len(view):
+        raise Truncated("CBOR cut short")
+    if depth > MAX_DEPTH:
+        raise Malformed("CBOR nested too deep")
+    first = view[at]
+    if first in (_FALSE, _TRUE):
+        return first == _TRUE, at + 1
+    if first == _NULL:
+        return None, at + 1
+    major = first >> 5
+    if major > _MAP:
+        raise Malformed("CBOR type not used here")
+    argument, at = _argument(view, at)
+    if major == _UINT:
+        return argument, at
+    if major == _NEGATIVE:
+        return -1 - argument, at
+    if major in (_BYTES, _TEXT):
+        return _read_string(view, at, argument, major)
+    return _read_container(view, at, argument, major, depth)
+
+
+def _read_string(view: memoryview, at: int, length: int, major: int) -> "tuple[Any, int]":
+    end = at + length
+    if end > len(view):
+        raise Truncated("CBOR string cut short")
+    raw = bytes(view[at:end])
+    if major == _BYTES:
+        return raw, end
+    try:
+        return raw.decode(), end
+    except UnicodeError:
+        raise Malformed("CBOR text is not UTF-8")
+
+
+def _read_container(view: memoryview, at: int, length: int, major: int, depth: int) -> "tuple[Any, int]":
+    if length > MAX_ITEMS:
+        raise Malformed("CBOR container too long")
+    if major == _ARRAY:
+        items = []
+        for _ in range(length):
+            item, at = _read(view, at, depth + 1)
+            items.append(item)
+        return items, at
+    found = {}
+    for _ in range(length):
+        key, at = _read(view, at, depth + 1)
+        # True is an int on CPython, but not on MicroPython
+        if isinstance(key, bool) or not isinstance(key, (str, int)):
+            raise Malformed("CBOR map key of a wrong type")
+        if key in found:
+            raise Malformed("CBOR map key given twice")
+        found[key], at = _read(view, at, depth + 1)
+    return found, at

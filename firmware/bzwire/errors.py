@@ -1,0 +1,62 @@
+"""Errors of the wire formats, and the numbers a token answers with.
+
+WireError
+  Truncated        bytes end too early
+  Malformed        bytes are there but break the format
+  BadChecksum      CRC or authentication tag does not fit
+  OutOfRange       a value does not fit its field (struct would cut it silently on MicroPython)
+
+No message carries a key, an ID or a name.
+"""
+
+
+class WireError(ValueError):
+    """Base of everything this package raises about bytes."""
+
+
+class Truncated(WireError):
+    """The bytes end before the format does."""
+
+
+class Malformed(WireError):
+    """The bytes break the format."""
+
+
+class BadChecksum(WireError):
+    """A CRC or an authentication tag does not match."""
+
+
+class OutOfRange(WireError):
+    """A value does not fit into its field."""
+
+
+# Error numbers of the token group (SMP version 2: {"err": {"group": GROUP_TOKEN, "rc": n}}). Never renumber.
+RC_NOT_PROVISIONED = 1
+RC_ALREADY_PROVISIONED = 2
+RC_NOT_AUTHENTICATED = 3
+RC_BAD_MAC = 4
+RC_REPLAY = 5
+RC_BAD_REQUEST = 6
+RC_BAD_CURSOR = 7
+RC_NOT_CONSENTED = 8
+RC_STORAGE = 9
+RC_CLOCK_NOT_SET = 10
+
+RC_NAMES = {
+    RC_NOT_PROVISIONED: "not provisioned",
+    RC_ALREADY_PROVISIONED: "already provisioned",
+    RC_NOT_AUTHENTICATED: "not authenticated",
+    RC_BAD_MAC: "message authentication failed",
+    RC_REPLAY: "message counter was used before",
+    RC_BAD_REQUEST: "request malformed",
+    RC_BAD_CURSOR: "no page at this cursor",
+    RC_NOT_CONSENTED: "the wearer has not consented",
+    RC_STORAGE: "flash write failed",
+    RC_CLOCK_NOT_SET: "clock not set",
+}
+
+# Error numbers of the standard MCUmgr groups that we answer with (MGMT_ERR_* of the SMP specification).
+MGMT_EUNKNOWN = 1
+MGMT_EINVAL = 3
+MGMT_ENOTSUP = 8
+MGMT_EACCESSDENIED = 11

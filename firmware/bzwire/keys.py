@@ -1,0 +1,108 @@
+"""Keys of a token: what follows from its root key, the log-key ratchet, the session of one cable connection.
+
+root = what the registry derives per token and never stores on it. A token holds only `auth_key` and the log key of
+the present day; who reads its flash can therefore neither compute older log keys nor another token's keys.
+"""
+
+import hashlib
+import struct
+
+from .errors import OutOfRange
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+KEY_BYTES = 32
+NONCE_BYTES = 16
+MAC_BYTES = 16
+UID_BYTES = 8
+MAX_RATCHET_STEPS = 36525  # a hundred years of days: bounds what a forged header can make a reader compute
+
+_BLOCK_BYTES = 64
+_IPAD = bytes([0x36] * _BLOCK_BYTES)
+_OPAD = bytes([0x5C] * _BLOCK_BYTES)
+
+
+def _xor_pad(key: bytes, pad: bytes) -> bytes:
+    return bytes([a ^ b for a, b in zip(key, pad)]) + pad[len(key) :]
+
+
+def hmac_sha256(key: bytes, *parts: "Buffer") -> bytes:
+    """HMAC-SHA256 (RFC 2104) over the parts in order; MicroPython has no hmac module built in."""
+    if len(key) > _BLOCK_BYTES:
+        key = hashlib.sha256(key).digest()
+    inner = hashlib.sha256(_xor_pad(key, _IPAD))
+    for part in parts:
+        inner.update(part)
+    return hashlib.sha256(_xor_pad(key, _OPAD) + inner.digest()).digest()
+
+
+def same(a: bytes, b: bytes) -> bool:
+    """Compare two secrets in a time that does not depend on where they differ."""
+    if len(a) != len(b):
+        return False
+    difference = 0
+    for x, y in zip(a, b):
+        difference |= x ^ y
+    return difference == 0
+
+
+def token_root(master_key: bytes, uid: bytes) -> bytes:
+    """Root key (32 bytes) of one token: HMAC-SHA256(master, "bz-token" || uid)."""
+    if len(master_key) != KEY_BYTES or len(uid) != UID_BYTES:
+        raise OutOfRange("a master key has 32 bytes and a token number 8")
+    return hmac_sha256(master_key, b"bz-token", uid)
+
+
+def auth_key(root: bytes) -> bytes:
+    """The key of the challenge-response."""
+    return hmac_sha256(root, b"bz-auth")
+
+
+def first_log_key(root: bytes) -> bytes:
+    """Log key 0, used on the day of provisioning."""
+    return hmac_sha256(root, b"bz-log")
+
+
+def next_log_key(log_key: bytes, steps: int = 1) -> bytes:
+    """The log key `steps` days later. There is no way back.
+
+    Raises OutOfRange for a negative number of steps or more than MAX_RATCHET_STEPS.
+    """
+    if not 0 <= steps <= MAX_RATCHET_STEPS:
+        raise OutOfRange("log key number out of range")
+    for _ in range(steps):
+        log_key = hashlib.sha256(log_key).digest()
+    return log_key
+
+
+def page_keys(log_key: bytes) -> "tuple[bytes, bytes]":
+    """(AES-128 key, tag key) of the pages written under one log key."""
+    return hmac_sha256(log_key, b"bz-page-enc")[:16], hmac_sha256(log_key, b"bz-page-tag")
+
+
+def token_proof(auth: bytes, host_nonce: bytes, token_nonce: bytes) -> bytes:
+    """What the token shows to prove that it holds the auth key (16 bytes)."""
+    return hmac_sha256(auth, b"T", host_nonce, token_nonce)[:MAC_BYTES]
+
+
+def host_proof(auth: bytes, host_nonce: bytes, token_nonce: bytes) -> bytes:
+    """What the host shows (16 bytes); the letter keeps one side's proof from serving as the other's."""
+    return hmac_sha256(auth, b"H", host_nonce, token_nonce)[:MAC_BYTES]
+
+
+def session_key(auth: bytes, host_nonce: bytes, token_nonce: bytes) -> bytes:
+    """The key of the MACs of this connection only (32 bytes)."""
+    return hmac_sha256(auth, b"S", host_nonce, token_nonce)
+
+
+def message_mac(session: bytes, direction: bytes, command: int, counter: int, body: "Buffer") -> bytes:
+    """MAC of one sealed message (16 bytes); direction is b"Q" for a request, b"R" for a response.
+
+    Raises OutOfRange for a command past 8 bits or a counter past 32, which MicroPython's struct would cut to one that
+    was used before.
+    """
+    if not 0 <= command < 1 << 8 or not 0 <= counter < 1 << 32:
+        raise OutOfRange("command or message counter out of range")
+    return hmac_sha256(session, direction, struct.pack(">BI", command, counter), body)[:MAC_BYTES]

@@ -1,0 +1,189 @@
+"""SMP (MCUmgr) over a serial console: the 8-byte header, and the text lines that carry a packet.
+
+A line is 0x06 0x09 (first) or 0x04 0x14 (next), base64 of at most 93 bytes, and a line feed: at most 127 bytes, none of
+which is 0x03, so a line can never be taken for Ctrl-C. The packet inside is: length (uint16 big endian, counts what
+follows), SMP message, CRC-16/XMODEM of the message.
+"""
+
+import binascii
+import struct
+
+from .errors import BadChecksum, Malformed, OutOfRange, Truncated
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from typing_extensions import Buffer
+
+OP_READ, OP_READ_RESPONSE, OP_WRITE, OP_WRITE_RESPONSE = 0, 1, 2, 3
+VERSION_1, VERSION_2 = 0, 1
+GROUP_OS = 0
+GROUP_TOKEN = 0x4E56  # ours, in the range for users (64 and up)
+OS_ECHO, OS_DATETIME, OS_RESET, OS_PARAMETERS = 0, 4, 5, 6
+
+HEADER = ">BBHHBB"
+HEADER_BYTES = 8
+LINE_BYTES = 127
+LINE_START = b"\x06\x09"
+LINE_NEXT = b"\x04\x14"
+LINE_PAYLOAD_BYTES = 93  # 124 base64 characters
+FRAME_OVERHEAD_BYTES = 4
+MAX_MESSAGE_BYTES = 4096  # of anything this decoder accepts; a server may tell less
+
+
+def _crc_table() -> "list[int]":
+    table = []
+    for byte in range(256):
+        crc = byte << 8
+        for _ in range(8):
+            crc = (crc << 1) ^ 0x1021 if crc & 0x8000 else crc << 1
+        table.append(crc & 0xFFFF)
+    return table
+
+
+_CRC_TABLE = _crc_table()
+
+
+def crc16(data: "Buffer") -> int:
+    """CRC-16/XMODEM (polynomial 0x1021, start 0)."""
+    crc = 0
+    table = _CRC_TABLE
+    for byte in memoryview(data):
+        crc = ((crc << 8) & 0xFF00) ^ table[(crc >> 8) ^ byte]
+    return crc
+
+
+class Message:
+    """One SMP message: operation, version, group, sequence, command, and the CBOR bytes."""
+
+    def __init__(self, op: int, group: int, command: int, sequence: int, body: bytes, version: int = VERSION_2) -> None:
+        self.op = op
+        self.version = version
+        self.group = group
+        self.command = command
+        self.sequence = sequence
+        self.body = body
+
+    def pack(self) -> bytes:
+        """Header and body. Raises OutOfRange when a value does not fit its field."""
+        fits = 0 <= self.group < 65536 and 0 <= self.command < 256 and 0 <= self.sequence < 256
+        if not fits or not 0 <= self.op < 8 or not 0 <= self.version < 4:
+            raise OutOfRange("SMP header value out of range")
+        if len(self.body) > MAX_MESSAGE_BYTES - HEADER_BYTES:
+            raise OutOfRange("SMP message too long")
+        first = (self.version << 3) | self.op
+        return struct.pack(HEADER, first, 0, len(self.body), self.group, self.sequence, self.command) + self.body
+
+
+def unpack_message(data: "Buffer") -> Message:
+    """Raises Truncated or Malformed."""
+    view = memoryview(data)
+    if len(view) < HEADER_BYTES:
+        raise Truncated("SMP header cut short")
+    first, _flags, length, group, sequence, command = struct.unpack_from(HEADER, data, 0)
+    if length != len(view) - HEADER_BYTES:
+        raise Malformed("SMP length does not match")
+    return Message(first & 0x07, group, command, sequence, bytes(view[HEADER_BYTES:]), (first >> 3) & 0x03)
+
+
+def encode_lines(message: bytes) -> "Iterator[bytes]":
+    """The console lines of one packed SMP message, each with its line feed, at most 127 bytes."""
+    if len(message) > MAX_MESSAGE_BYTES:
+        raise OutOfRange("SMP message too long")
+    packet = struct.pack(">H", len(message) + 2) + message + struct.pack(">H", crc16(message))
+    prefix = LINE_START
+    for at in range(0, len(packet), LINE_PAYLOAD_BYTES):
+        # b2a_base64 ends with the line feed
+        yield prefix + binascii.b2a_base64(packet[at : at + LINE_PAYLOAD_BYTES])
+        prefix = LINE_NEXT
+
+
+class LineDecoder:
+    """Collects console bytes into SMP messages; whatever is not an SMP line is dropped without a word.
+
+    Feed bytes in pieces of any size. Damaged packets are counted in `bad_packets` and never given out; after one, the
+    next start line is taken as usual. Holds at most one line and one packet in memory.
+    """
+
+    def __init__(self, max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
+        self._max_packet = max_message_bytes + 2
+        self._line = bytearray()
+        self._in_line = False
+        self._previous = 0
+        self._packet = bytearray()
+        self._expected = -1
+        self.bad_packets = 0
+
+    def feed(self, data: "Buffer") -> "list[bytes]":
+        """Messages completed by these bytes (usually none or one)."""
+        found = []
+        for byte in memoryview(data):
+            message = self._feed_byte(byte)
+            if message is not None:
+                found.append(message)
+        return found
+
+    def _feed_byte(self, byte: int) -> "bytes | None":
+        if self._starts_line(byte):
+            if self._in_line and len(self._line) > 2:  # a new line began before the last one ended
+                self._drop_packet()
+            self._line = bytearray((self._previous, byte))
+            self._in_line = True
+        elif self._in_line:
+            if byte == 0x0A:
+                self._in_line = False
+                self._previous = 0
+                return self._take_line()
+            self._line.append(byte)
+            if len(self._line) >= LINE_BYTES:
+                self._in_line = False
+                self._drop_packet()
+        self._previous = byte
+        return None
+
+    def _starts_line(self, byte: int) -> bool:
+        return (self._previous == LINE_START[0] and byte == LINE_START[1]) or (
+            self._previous == LINE_NEXT[0] and byte == LINE_NEXT[1]
+        )
+
+    def _drop_packet(self) -> None:
+        if self._expected >= 0:
+            self.bad_packets += 1
+        self._expected = -1
+
+    def _take_line(self) -> "bytes | None":
+        try:
+            return self._take_payload(self._line[0] == LINE_START[0], binascii.a2b_base64(bytes(self._line[2:])))
+        except ValueError:  # not base64; WireError is a ValueError too
+            self.bad_packets += 1
+            self._expected = -1
+            return None
+
+    def _take_payload(self, first: bool, payload: bytes) -> "bytes | None":
+        if first:
+            self._drop_packet()
+            if len(payload) < 2:
+                raise Truncated("SMP packet cut short")
+            self._expected = payload[0] << 8 | payload[1]
+            if self._expected > self._max_packet or self._expected < 2 + HEADER_BYTES:
+                raise Malformed("SMP packet length out of range")
+            self._packet = bytearray(payload[2:])
+        elif self._expected < 0:
+            return None
+        else:
+            self._packet.extend(payload)
+        if len(self._packet) < self._expected:
+            return None
+        return self._finish()
+
+    def _finish(self) -> bytes:
+        packet, expected = self._packet, self._expected
+        self._expected = -1
+        self._packet = bytearray()
+        if len(packet) != expected:
+            raise Malformed("SMP packet longer than it says")
+        message = bytes(packet[:-2])
+        if crc16(message) != packet[-2] << 8 | packet[-1]:
+            raise BadChecksum("SMP CRC does not match")
+        return message
