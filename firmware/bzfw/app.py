@@ -4,16 +4,16 @@ import asyncio
 import sys
 
 from .device import Device
-from .hal import Hal
 from .server import Server
-
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .hal import Hal
 
-async def _main(hal: Hal) -> None:
+
+async def _main(hal: "Hal") -> None:
     def task_died(_loop: "Any", context: "dict[str, Any]") -> None:
         # A token with a dead task looks alive and is not. A restart takes a second and keeps clock and log.
         sys.print_exception(context["exception"])
@@ -32,6 +32,6 @@ async def _main(hal: Hal) -> None:
         await device.radio.run()
 
 
-def start(hal: Hal) -> None:
+def start(hal: "Hal") -> None:
     """Run for ever."""
     asyncio.run(_main(hal))

@@ -7,7 +7,10 @@ import asyncio
 
 from bzwire.page import CLOCK_KEPT, CLOCK_SET, CLOCK_UNSET
 
-from .hal import Hal
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .hal import Hal
+
 
 # Before this no token was made: a clock that says less was never set. 2026-01-01 UTC.
 EARLIEST_UNIX_MS = 1767225600000
@@ -16,7 +19,7 @@ EARLIEST_UNIX_MS = 1767225600000
 class Clock:
     """state: CLOCK_UNSET, CLOCK_SET (by a station since boot) or CLOCK_KEPT (set before the last reset)."""
 
-    def __init__(self, hal: Hal) -> None:
+    def __init__(self, hal: "Hal") -> None:
         self._hal = hal
         self._last_ticks = hal.ticks_ms()
         self._uptime_ms = 0

@@ -7,11 +7,11 @@ import asyncio
 
 from bzwire.messages import RELEASE_GRANTED, RELEASE_NONE, RELEASE_TIMEOUT_S, RELEASE_WAITING
 
-from .hal import Hal
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from .hal import Hal
 
 HOLD_MS = 3000
 
@@ -19,7 +19,7 @@ HOLD_MS = 3000
 class Consent:
     """on_change is called when the question or the answer changes, so that the light follows."""
 
-    def __init__(self, hal: Hal) -> None:
+    def __init__(self, hal: "Hal") -> None:
         self._hal = hal
         self._state = RELEASE_NONE
         self._asked_ticks = 0

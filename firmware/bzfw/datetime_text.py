@@ -61,6 +61,4 @@ def format_utc(unix_ms: int) -> str:
     day = days - _days_since_1970(year, month, 1) + 1
     minutes, second = divmod(second_of_day, 60)
     hour, minute = divmod(minutes, 60)
-    return "{:04d}-{:02d}-{:02d}T{:02d}:{:02d}:{:02d}.{:03d}+00:00".format(
-        year, month, day, hour, minute, second, millis
-    )
+    return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}.{millis:03d}+00:00"

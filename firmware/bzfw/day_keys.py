@@ -10,7 +10,10 @@ from bzwire.bluezone import KEY_BYTES
 from bzwire.errors import WireError
 
 from . import files
-from .hal import Hal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .hal import Hal
 
 KEYS_PATH = "/day_keys"
 RETENTION_DAYS = 14
@@ -20,7 +23,7 @@ _ENTRY_BYTES = 4 + KEY_BYTES
 class DayKeys:
     """Days are UTC days since 1970."""
 
-    def __init__(self, hal: Hal) -> None:
+    def __init__(self, hal: "Hal") -> None:
         self._hal = hal
         self._keys: "dict[int, bytes]" = {}
         try:

@@ -28,7 +28,7 @@ class DayFile:
 
     def path(self) -> str:
         """Name: day and first sequence, so that both are known without opening the file."""
-        return "{}/{:06d}-{:010d}.bzl".format(FOLDER, self.day, self.first)
+        return f"{FOLDER}/{self.day:06d}-{self.first:010d}.bzl"
 
 
 def _parse_name(name: str) -> "tuple[int, int] | None":

@@ -11,7 +11,6 @@ from .clock import Clock
 from .consent import Consent
 from .day_keys import DayKeys
 from .day_log import DayLog
-from .hal import Hal
 from .identity import Identity, LogKey, load_identity, load_log_key
 from .light import Light
 from .radio import Radio
@@ -23,6 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from .hal import Hal
 
 BOOT_COUNT_PATH = "/boot_count"
 
@@ -41,7 +42,7 @@ def _count_boot() -> int:
 class Device:
     """on_provisioned is called once, when there is an identity and the radio may start."""
 
-    def __init__(self, hal: Hal) -> None:
+    def __init__(self, hal: "Hal") -> None:
         self.hal = hal
         self.clock = Clock(hal)
         self.boot_id = _count_boot()

@@ -9,11 +9,14 @@ import asyncio
 from bzwire.bluezone import SLOT_S
 
 from .clock import Clock
-from .hal import Hal
 from .recorder import SCAN_PERIOD_S, Recorder
 from .scan_ring import ScanRing
 from .scheme import BluezoneScheme
 from .window import WINDOW_S, Window
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .hal import Hal
 
 ADVERTISE_INTERVAL_MS = 250
 SCAN_MS = 4000
@@ -29,7 +32,7 @@ GAP_LATEST_MS = 2200
 class Radio:
     """own_id is empty while nothing is broadcast."""
 
-    def __init__(self, hal: Hal, clock: Clock, scheme: BluezoneScheme, recorder: Recorder) -> None:
+    def __init__(self, hal: "Hal", clock: Clock, scheme: BluezoneScheme, recorder: Recorder) -> None:
         self._hal = hal
         self._clock = clock
         self._scheme = scheme

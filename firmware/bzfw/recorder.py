@@ -1,13 +1,18 @@
 """Turns a finished window into a sealed page in flash."""
 
+import gc
+
 from bzwire.bluezone import day_of
 from bzwire.page import PageHeader, seal
 
 from .clock import Clock
 from .day_log import DayLog
-from .hal import Hal
 from .identity import LogKey
 from .window import WINDOW_S, Window
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .hal import Hal
 
 SCAN_PERIOD_S = 60
 MAX_U16 = 65535
@@ -16,7 +21,7 @@ MAX_U16 = 65535
 class Recorder:
     """Called between scans only: a flash erase blocks the processor for 45 to 400 ms."""
 
-    def __init__(self, hal: Hal, clock: Clock, log: DayLog, log_key: LogKey, boot_id: int) -> None:
+    def __init__(self, hal: "Hal", clock: Clock, log: DayLog, log_key: LogKey, boot_id: int) -> None:
         self._hal = hal
         self._clock = clock
         self._log = log
@@ -28,6 +33,7 @@ class Recorder:
     def record(self, window: Window, lost_results: int) -> None:
         """Write the page of a window. A refused write is counted, not raised: the token must go on recording."""
         self.lost_results += lost_results
+        gc.collect()  # a page wants its 1.5 KiB in one piece, and nothing is urgent between scans
         records = window.records()
         header = PageHeader(
             self._log.next_sequence,

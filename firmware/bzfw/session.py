@@ -3,18 +3,19 @@
 from bzwire import keys, messages
 from bzwire.errors import RC_BAD_MAC, RC_BAD_REQUEST, RC_NOT_AUTHENTICATED, RC_REPLAY, BadChecksum, WireError
 
-from .hal import Hal
 from .refusal import Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .hal import Hal
+
 
 class Session:
     """key is empty until the host has proven that it holds this token's key."""
 
-    def __init__(self, hal: Hal) -> None:
+    def __init__(self, hal: "Hal") -> None:
         self._hal = hal
         self._host_nonce = b""
         self._token_nonce = b""

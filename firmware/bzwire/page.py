@@ -37,6 +37,7 @@ FLAG_CLOCK_MASK = 0x03
 FLAG_CROWDED = 0x04  # more than MAX_RECORDS IDs were heard; the weakest are missing
 
 _BLOCK_BYTES = 16
+_BLOCKS_AT_ONCE = 16
 
 
 class Record:
@@ -179,15 +180,20 @@ def unpack_record(data: "Buffer", offset: int = 0) -> Record:
 
 
 def _apply_keystream(
-    data: bytes, key: bytes, sequence: int, boot_id: int, ecb: "Callable[[bytes, bytes], bytes]"
-) -> bytes:
-    """AES-CTR from ECB: counter block = "BZpg" || sequence || boot id || block number (uint32, big endian)."""
-    if not data:
-        return b""
+    data: bytearray, key: bytes, sequence: int, boot_id: int, ecb: "Callable[[bytes, bytes], bytes]"
+) -> None:
+    """AES-CTR in place: counter block = "BZpg" || sequence || boot id || block number (uint32, big endian).
+
+    A few blocks at a time: a token has no contiguous room for the key stream of a whole page.
+    """
     blocks = (len(data) + _BLOCK_BYTES - 1) // _BLOCK_BYTES
-    counters = b"".join([struct.pack(">4sIII", b"BZpg", sequence, boot_id, n) for n in range(blocks)])
-    stream = ecb(key, counters)
-    return bytes([a ^ b for a, b in zip(data, stream)])
+    for first in range(0, blocks, _BLOCKS_AT_ONCE):
+        numbers = range(first, min(first + _BLOCKS_AT_ONCE, blocks))
+        counters = b"".join([struct.pack(">4sIII", b"BZpg", sequence, boot_id, n) for n in numbers])
+        at = first * _BLOCK_BYTES
+        for byte in ecb(key, counters)[: len(data) - at]:
+            data[at] ^= byte
+            at += 1
 
 
 def seal(
@@ -204,10 +210,11 @@ def seal(
     header.length = OVERHEAD_BYTES + RECORD_BYTES * len(records)
     head = header.pack()
     cipher_key, tag_key = page_keys(log_key)
-    plain = b"".join([pack_record(record) for record in records])
-    body = head + _apply_keystream(plain, cipher_key, header.sequence, header.boot_id, ecb)
-    body += hmac_sha256(tag_key, body)[:TAG_BYTES]
-    return body + struct.pack("<I", binascii.crc32(body) & 0xFFFFFFFF)
+    body = bytearray(b"".join([pack_record(record) for record in records]))
+    _apply_keystream(body, cipher_key, header.sequence, header.boot_id, ecb)
+    tag = hmac_sha256(tag_key, head, body)[:TAG_BYTES]
+    page = head + body + tag
+    return page + struct.pack("<I", binascii.crc32(page) & 0xFFFFFFFF)
 
 
 def read_header(data: "Buffer") -> PageHeader:
@@ -269,7 +276,8 @@ def open_page(
     tag = bytes(view[cipher_end : cipher_end + TAG_BYTES])
     if not same(hmac_sha256(tag_key, view[:cipher_end])[:TAG_BYTES], tag):
         raise BadChecksum("page tag does not match this token's key")
-    plain = _apply_keystream(bytes(view[HEADER_BYTES:cipher_end]), cipher_key, header.sequence, header.boot_id, ecb)
+    plain = bytearray(view[HEADER_BYTES:cipher_end])
+    _apply_keystream(plain, cipher_key, header.sequence, header.boot_id, ecb)
     return header, [unpack_record(plain, at) for at in range(0, len(plain), RECORD_BYTES)]
 
 

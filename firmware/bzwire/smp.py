@@ -7,6 +7,7 @@ follows), SMP message, CRC-16/XMODEM of the message.
 
 import binascii
 import struct
+from array import array
 
 from .errors import BadChecksum, Malformed, OutOfRange, Truncated
 
@@ -32,13 +33,13 @@ FRAME_OVERHEAD_BYTES = 4
 MAX_MESSAGE_BYTES = 4096  # of anything this decoder accepts; a server may tell less
 
 
-def _crc_table() -> "list[int]":
-    table = []
+def _crc_table() -> "array[int]":
+    table = array("H", bytes(512))
     for byte in range(256):
         crc = byte << 8
         for _ in range(8):
             crc = (crc << 1) ^ 0x1021 if crc & 0x8000 else crc << 1
-        table.append(crc & 0xFFFF)
+        table[byte] = crc & 0xFFFF
     return table
 
 

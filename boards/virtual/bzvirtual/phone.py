@@ -85,7 +85,12 @@ class Phone:
                 last_us[parsed[0]] = packet.time_us
         for contact_id, values in heard.items():
             mean_dbm = round(sum(values) / len(values))
-            columns = (self._own_id.hex().upper(), contact_id.hex().upper(), str(mean_dbm), str(last_us[contact_id] // 1000))
+            columns = (
+                self._own_id.hex().upper(),
+                contact_id.hex().upper(),
+                str(mean_dbm),
+                str(last_us[contact_id] // 1000),
+            )
             self.history.append("\t".join(columns))
         if now_us >= scan.end_us:
             self.station.scan = None

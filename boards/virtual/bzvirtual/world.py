@@ -72,7 +72,7 @@ class World:
         second = (unix_s + self.timezone_s) % DAY_S
         at = bisect.bisect_right(person.stops, second, key=lambda stop: stop[0]) - 1
         since_s, target = person.stops[at]
-        origin = person.stops[at - 1][1]
+        origin = person.stops[(at - 1) % len(person.stops)][1]
         distance_m = origin.distance_m(target)
         walked_m = ((second - since_s) % DAY_S) * WALK_M_PER_S
         if walked_m >= distance_m:

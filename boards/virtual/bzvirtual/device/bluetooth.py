@@ -2,9 +2,9 @@
 new address is refused without a word while the radio is busy, scan data die with the call.
 """
 
+import os
 import struct
 
-import os
 import pipe
 from vclock import clock as _clock
 
@@ -13,6 +13,7 @@ _IRQ_SCAN_DONE = 6
 _ADDR_RANDOM = 1
 _ADDR_MODE_NRPA = 3
 _DATA_BYTES = 31
+_RUBBISH = b"\xdd" * _DATA_BYTES
 
 
 class UUID:
@@ -47,6 +48,8 @@ class BLE:
         self._last_data = b""
         self._shared = bytearray(_DATA_BYTES)  # what a scan result's data view points into
         self._shared_address = bytearray(6)
+        self._shared_view = memoryview(self._shared)
+        self._address_view = memoryview(self._shared_address)
         _clock.handlers[pipe.SCAN_RESULT] = self._on_result
         _clock.handlers[pipe.SCAN_DONE] = self._on_done
 
@@ -125,16 +128,22 @@ class BLE:
     def _on_result(self, events, at, length):
         if not self._scanning:
             return
-        address_type, adv_type, rssi, address = struct.unpack_from(pipe.RESULT_ARGS, events, at)
+        # Fields of pipe.RESULT_ARGS, read one by one for speed.
+        rssi = events[at + 2]
         count = length - pipe.RESULT_ARGS_BYTES
         self._shared[:count] = events[at + pipe.RESULT_ARGS_BYTES : at + length]
-        self._shared_address[:] = address
-        data = memoryview(self._shared)[:count]
+        self._shared_address[:] = events[at + 3 : at + 9]
         self._call(
-            _IRQ_SCAN_RESULT, (address_type, memoryview(self._shared_address), adv_type, rssi, data)
+            _IRQ_SCAN_RESULT,
+            (
+                events[at],
+                self._address_view,
+                events[at + 1],
+                rssi - 256 if rssi > 127 else rssi,
+                self._shared_view[:count],
+            ),
         )
-        for i in range(count):  # whoever kept the view reads rubbish
-            self._shared[i] = 0xDD
+        self._shared[:] = _RUBBISH  # for whoever kept the view
 
     def _on_done(self, events, at, length):
         if self._scanning:

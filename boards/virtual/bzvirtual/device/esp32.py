@@ -12,6 +12,8 @@ SECTOR_BYTES = 4096
 ERASE_US = 45000  # typical sector erase of a W25Q32-class chip
 PROGRAM_US_PER_256_BYTES = 700
 
+_ERASED = b"\xff" * SECTOR_BYTES  # made once: an erase must not need memory
+
 _flash = None
 
 
@@ -33,7 +35,7 @@ class NorFlash:
         if address % SECTOR_BYTES:
             raise OSError(errno.EINVAL)
         self._file.seek(address)
-        self._file.write(b"\xff" * SECTOR_BYTES)
+        self._file.write(_ERASED)
         self.erases += 1
         _clock.spend_us(ERASE_US)
 
@@ -97,4 +99,3 @@ def configure(path):
     global _flash
     _flash = NorFlash(path)
     return _flash
-

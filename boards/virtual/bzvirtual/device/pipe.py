@@ -1,7 +1,8 @@
 """Bytes between a token's process and the ether: commands one way, wakes with events the other way.
 
 Read by both interpreters. A command is `kind, time_us, length, payload`; a wake is `now_us, length` and then events of
-the form `kind, time_us, length, payload`. Times are true microseconds since 1970 of the simulated world.
+the form `kind, time_us, length, payload`. Times are true microseconds since 1970 of the simulated world;
+signed, because MicroPython makes long integers, ten times slower, of unsigned 64-bit fields.
 """
 
 import struct
@@ -24,13 +25,13 @@ SCAN_DONE = 2
 PIN_IN = 3  # payload: pin, level
 SERIAL = 4  # bytes may wait on the console
 
-COMMAND = "<BQH"
+COMMAND = "<BqH"
 COMMAND_BYTES = 11
-WAKE = "<QI"
+WAKE = "<qI"
 WAKE_BYTES = 12
-EVENT = "<BQB"
+EVENT = "<BqB"
 EVENT_BYTES = 10
-WAIT_ARGS = "<Q"
+WAIT_ARGS = "<q"
 ADVERTISE_ARGS = "<IB"
 ADVERTISE_ARGS_BYTES = 5
 SCAN_ARGS = "<IIIB"
@@ -39,7 +40,7 @@ PIN_ARGS = "<BB"
 RESET_ARGS = "<BI"
 RESULT_ARGS = "<BBb6s"
 RESULT_ARGS_BYTES = 9
-FOR_EVER = 0xFFFFFFFFFFFFFFFF
+FOR_EVER = 1 << 60
 
 
 def command(kind: int, time_us: int, payload: bytes = b"") -> bytes:

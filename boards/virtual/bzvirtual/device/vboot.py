@@ -26,27 +26,26 @@ def _supply_modules(link, now_us, config):
     import vasyncio
 
     sys.modules["_asyncio"] = vasyncio
-    import machine
-
     import bluetooth  # noqa: F401 - loaded here, because the firmware's own path does not hold the stand-ins
+    import machine
 
     machine.configure(config["boot_cause"], bytes.fromhex(config["rtc_memory"]))
     return clock
 
 
 def _mount_flash(path, application):
-    import vfs
-
     import esp32
+    import vfs
 
     esp32.configure(path)
     rom = vfs.VfsPosix(application)
     partition = esp32.Partition.find(esp32.Partition.TYPE_DATA, label="vfs")[0]
     try:
-        volume = vfs.VfsLfs2(partition)
+        volume = vfs.VfsLfs2(partition, mtime=False)
+    # Without file times: the interpreter would take them from the host's clock, and no run could be repeated.
     except OSError:  # blank: the port's inisetup formats it too
         vfs.VfsLfs2.mkfs(partition)
-        volume = vfs.VfsLfs2(partition)
+        volume = vfs.VfsLfs2(partition, mtime=False)
     vfs.umount("/")
     vfs.mount(volume, "/")
     vfs.mount(rom, "/rom", readonly=True)
@@ -57,7 +56,7 @@ def _run(descriptor_in, descriptor_out):
 
     link = vclock.Link(descriptor_in, descriptor_out)
     now_us, text = link.read_wake()
-    config = json.loads(text)
+    config = json.loads(bytes(text))
     clock = _supply_modules(link, now_us, config)
     _mount_flash(config["flash"], config["application"])
     sys.path[:] = ["/rom", "/lib", ".frozen"]

@@ -14,17 +14,22 @@ import pipe
 
 # Interrupts taken in one go before the main program runs again: what an ESP32 would fit between two loop turns.
 EVENTS_PER_TURN = 32
+BUFFER_BYTES = 2048
+LONGEST_EVENT_BYTES = 64
 TICKS_PERIOD = 1 << 30  # of the ESP32 port, in ms: 12.43 days
 EPOCH_2000_S = 946684800
 
 
 class Link:
-    """Commands out, wakes in."""
+    """Commands out, wakes in. A wake's events are read piece by piece into one buffer: it must not need memory."""
 
     def __init__(self, descriptor_in, descriptor_out):
         self._in = open(descriptor_in, "rb")
         self._out = open(descriptor_out, "wb")
         self._pending_out = []
+        self._head = bytearray(pipe.WAKE_BYTES)
+        self._buffer = memoryview(bytearray(BUFFER_BYTES))
+        self._unread = 0  # bytes of the present wake that are still in the pipe
 
     def send(self, kind, time_us, payload=b""):
         self._pending_out.append(pipe.command(kind, time_us, payload))
@@ -34,18 +39,31 @@ class Link:
             self._out.write(b"".join(self._pending_out))
             self._pending_out = []
 
-    def _read(self, count):
-        parts = b""
-        while len(parts) < count:
-            piece = self._in.read(count - len(parts))
-            if not piece:
+    def _read_into(self, view):
+        at = 0
+        while at < len(view):
+            count = self._in.readinto(view[at:])
+            if not count:
                 sys.exit(0)  # the ether is gone: power off
-            parts += piece
-        return parts
+            at += count
 
     def read_wake(self):
-        now_us, length = struct.unpack(pipe.WAKE, self._read(pipe.WAKE_BYTES))
-        return now_us, self._read(length) if length else b""
+        """(time, first events); the events are good until the next `read_more` or `read_wake`."""
+        self._read_into(memoryview(self._head))
+        now_us, self._unread = struct.unpack(pipe.WAKE, self._head)
+        return now_us, self.read_more(self._buffer[:0])
+
+    def read_more(self, rest):
+        """What follows after `rest`, the part of an event that stood at the end of the buffer."""
+        kept = len(rest)
+        self._buffer[:kept] = bytes(rest)
+        count = min(self._unread, BUFFER_BYTES - kept)
+        self._read_into(self._buffer[kept : kept + count])
+        self._unread -= count
+        return self._buffer[: kept + count]
+
+    def has_more(self):
+        return self._unread > 0
 
     def stream(self):
         return self._in
@@ -108,7 +126,7 @@ class Clock:
 
     def wait(self, until_us):
         """Return when something happened or the time has come; the caller looks what it was."""
-        if self._at < len(self._events):
+        if self._at < len(self._events) or self.link.has_more():
             self._deliver()
         elif self.lockstep:
             self._wait_lockstep(until_us)
@@ -148,11 +166,16 @@ class Clock:
                 self.serial_hint = True
 
     def _deliver(self):
+        if len(self._events) - self._at < LONGEST_EVENT_BYTES and self.link.has_more():
+            self._events, self._at = self.link.read_more(self._events[self._at :]), 0
         events, at = self._events, self._at
         for _ in range(EVENTS_PER_TURN):
-            if at >= len(events):
+            if at >= len(events) or (self.link.has_more() and len(events) - at < LONGEST_EVENT_BYTES):
                 break
-            kind, time_us, length = struct.unpack_from(pipe.EVENT, events, at)
+            # By hand: a tuple of three is more than one heap block, and the search for two costs ten times this.
+            kind = events[at]
+            time_us = int.from_bytes(events[at + 1 : at + 9], "little")
+            length = events[at + 9]
             at += pipe.EVENT_BYTES
             if time_us > self._now_us:
                 self._now_us = time_us
@@ -160,7 +183,7 @@ class Clock:
             self._dispatch(kind, events, at, length)
             at += length
         self._at = at
-        if at >= len(events) and self.lockstep and self._now_us < self._wake_us:
+        if at >= len(events) and not self.link.has_more() and self.lockstep and self._now_us < self._wake_us:
             self._now_us = self._wake_us
 
     def _dispatch(self, kind, events, at, length):

@@ -1,0 +1,40 @@
+"""Tokens in real time: blank ones, or those of a fleet that ran in virtual time."""
+
+import json
+import random
+from pathlib import Path
+
+from . import application
+from .channel import Channel
+from .ether import Ether, Station
+from .fleet import Member, open_manifest
+from .process import TokenFolder, TokenProcess
+from .realtime import RealTimeFleet
+from .world import Position
+
+
+def _on_the_desk(index: int) -> Position:
+    """Attached tokens lie in a row on the clinic's desk."""
+    return Position(0.2 * index, 0.0, "desk", True)
+
+
+def attach(folder: Path, blank: int = 0) -> RealTimeFleet:
+    """A fleet ready to `run`: `blank` new tokens in `folder`, or, with 0, the tokens of the fleet found there.
+
+    Raises FleetError.
+    """
+    members = [Member("", f"blank-{n + 1}", "token", f"token-{n + 1}") for n in range(blank)]
+    if not members:
+        members = open_manifest(folder).tokens()
+    folder.mkdir(parents=True, exist_ok=True)
+    app = application.build(folder / "app")
+    board = json.loads((app.rom / "board.json").read_text())
+    fleet = RealTimeFleet(folder, Ether(Channel(0, 0.0)))
+    for index, member in enumerate(members):
+        path = folder / member.folder
+        token_folder = TokenFolder.create(path) if blank else TokenFolder.open(path)
+        place = _on_the_desk(index)
+        station = Station(member.folder, board["radio"]["tx_power_dbm"], lambda _s, p=place: p, random.Random())
+        process = TokenProcess(token_folder, app, None, lockstep=False)
+        fleet.add(member.label, process, station, board["button"]["pin"])
+    return fleet

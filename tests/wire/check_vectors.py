@@ -1,0 +1,161 @@
+"""Holds the wire formats against the vector files; CPython and MicroPython run this very file.
+
+Run: `micropython tests/wire/check_vectors.py FIRMWARE_FOLDER VECTORS_FOLDER`. Prints one line for each check that
+fails and "N checks" at the end; exits 1 when one failed. Pure of pytest, pathlib and everything a token has not.
+"""
+
+import binascii
+import json
+import sys
+
+sys.path.insert(0, sys.argv[1])
+
+from bzwire import bluezone, cbor, keys, messages, page, smp  # noqa: E402
+from bzwire.errors import WireError  # noqa: E402
+
+
+def ecb(key: bytes, blocks: bytes) -> bytes:
+    """AES-ECB of whole blocks with what this interpreter has."""
+    if sys.implementation.name == "micropython":
+        from cryptolib import aes
+
+        return aes(key, 1).encrypt(blocks)
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+    return Cipher(algorithms.AES(key), modes.ECB()).encryptor().update(blocks)
+
+
+class Tally:
+    """Counts checks and says which did not hold."""
+
+    def __init__(self) -> None:
+        self.checks = 0
+        self.failed = 0
+
+    def equal(self, what: str, found: object, expected: object) -> None:
+        self.checks += 1
+        if found != expected:
+            self.failed += 1
+            print(f"FAILED {what}: {found!r} is not {expected!r}")
+
+    def refused(self, what: str, action: object) -> None:
+        """`action` must raise a WireError."""
+        self.checks += 1
+        try:
+            action()
+        except WireError:
+            return
+        self.failed += 1
+        print(f"FAILED {what}: was not refused")
+
+
+def unhex(text: str) -> bytes:
+    return binascii.unhexlify(text)
+
+
+def load(name: str) -> dict:
+    with open(sys.argv[2] + "/" + name) as file:
+        return json.load(file)
+
+
+def check_bluezone(tally: Tally) -> None:
+    vectors = load("bluezone.json")
+    tally.equal("salt", bluezone.SALT, vectors["salt_ascii"].encode())
+    tally.equal("selected bytes", list(bluezone.SELECTED_BYTES), vectors["selected_bytes"])
+    for day in vectors["captured"] + vectors["computed"]:
+        whole_day = list(bluezone.slot_ids(unhex(day["day_key"])))
+        tally.equal("start of day", bluezone.slot_of(day["day_start_unix_s"]), 0)
+        for slot, rotating_id in day["slots"].items():
+            tally.equal("slot " + slot, whole_day[int(slot)], unhex(rotating_id))
+            tally.equal("slot alone " + slot, bluezone.slot_id(unhex(day["day_key"]), int(slot)), unhex(rotating_id))
+            sent = bluezone.advertisement(unhex(rotating_id), -7)
+            tally.equal("advertisement " + slot, bluezone.parse_advertisement(sent), (unhex(rotating_id), -7))
+            reordered = memoryview(sent[23:] + sent[7:23] + sent[:7])
+            tally.equal("fields in another order", bluezone.parse_advertisement(reordered), (unhex(rotating_id), -7))
+    first, following = vectors["captured"][0], vectors["computed"][1]
+    tally.equal("next day key", bluezone.next_day_key(unhex(first["day_key"])), unhex(following["day_key"]))
+
+
+def check_keys(tally: Tally) -> None:
+    known = {name: unhex(value) for name, value in load("page_v1.json")["keys"].items()}
+    root = keys.token_root(known["master_key"], known["uid"])
+    auth, nonces = keys.auth_key(root), (known["host_nonce"], known["token_nonce"])
+    tally.equal("root", root, known["root"])
+    tally.equal("auth key", auth, known["auth_key"])
+    tally.equal("first log key", keys.first_log_key(root), known["first_log_key"])
+    tally.equal("token proof", keys.token_proof(auth, *nonces), known["token_proof"])
+    tally.equal("host proof", keys.host_proof(auth, *nonces), known["host_proof"])
+    tally.equal("session key", keys.session_key(auth, *nonces), known["session_key"])
+
+
+def as_json(thing: object) -> dict:
+    """The fields of a record or header as the golden file writes them."""
+    return {name: value.hex() if isinstance(value, bytes) else value for name, value in thing.__dict__.items()}
+
+
+def check_pages(tally: Tally) -> None:
+    for case in load("page_v1.json")["pages"]:
+        sealed, log_key = unhex(case["page"]), unhex(case["log_key"])
+        header, records = page.open_page(sealed, log_key, ecb)
+        tally.equal("page header", as_json(header), case["header"])
+        tally.equal("page records", [as_json(record) for record in records], case["records"])
+        tally.equal("page bytes", page.seal(header, records, log_key, ecb), sealed)
+        damaged = sealed[:-1] + bytes([sealed[-1] ^ 1])
+        tally.refused("damaged page", lambda damaged=damaged, key=log_key: page.open_page(damaged, key, ecb))
+        tally.refused("wrong log key", lambda sealed=sealed: page.open_page(sealed, bytes(32), ecb))
+
+
+def check_smp(tally: Tally) -> None:
+    for case in load("smp_v1.json")["messages"]:
+        name, raw = case["name"], unhex(case["message"])
+        lines = [line.encode() for line in case["lines"]]
+        tally.equal(name + ": lines", list(smp.encode_lines(raw)), lines)
+        tally.equal(name + ": decoded", smp.LineDecoder().feed(b"".join(lines)), [raw])
+        message = smp.unpack_message(raw)
+        header = (message.op, message.group, message.command, message.sequence)
+        tally.equal(name + ": header", header, (case["op"], case["group"], case["command"], case["sequence"]))
+        tally.equal(name + ": packed", message.pack(), raw)
+        # MicroPython keeps no order in a map, so the bytes of a re-encoded map are compared by meaning.
+        body = cbor.loads(message.body)
+        tally.equal(name + ": CBOR", cbor.loads(cbor.dumps(body)), body)
+
+
+def check_sealed(tally: Tally) -> None:
+    vectors = load("smp_v1.json")
+    session = unhex(vectors["session_key"])
+    envelopes = [cbor.loads(smp.unpack_message(unhex(case["message"])).body) for case in vectors["messages"]]
+    request, answer = envelopes[2], envelopes[3]
+    unsealed = messages.unseal(session, messages.REQUEST, messages.CMD_READ, request)
+    tally.equal("sealed request", unsealed, (1, {"off": 0, "n": 512}))
+    _, fields = messages.unseal(session, messages.RESPONSE, messages.CMD_READ, answer)
+    tally.equal("sealed answer", fields, {"off": 0, "d": bytes(range(256)) * 2})
+    tally.refused(
+        "answer taken for a request",
+        lambda: messages.unseal(session, messages.REQUEST, messages.CMD_READ, answer),
+    )
+
+
+def check_traps(tally: Tally) -> None:
+    """Where MicroPython's struct would cut a value without a word, ours must refuse."""
+    record = page.Record(bytes(12), 65536, 0, 0, 0, 0, 0, 0)
+    tally.refused("first_s of 17 bits", lambda: page.pack_record(record))
+    tally.refused("TX power 127", lambda: bluezone.advertisement(bytes(12), 127))
+    tally.refused("SMP sequence 256", lambda: smp.Message(0, 0, 0, 256, b"").pack())
+    tally.refused("SMP operation 8", lambda: smp.Message(8, 0, 0, 0, b"").pack())
+    tally.refused("SMP version 4", lambda: smp.Message(0, 0, 0, 0, b"", 4).pack())
+    tally.refused("counter of 33 bits", lambda: messages.seal(bytes(32), b"Q", 5, 1 << 32, {}))
+    tally.refused("integer of 65 bits", lambda: cbor.dumps(1 << 64))
+    tally.refused("CBOR string of 2^63 bytes", lambda: cbor.loads(b"\x5b\x7f" + b"\xff" * 7))
+    tally.refused("text that is not UTF-8", lambda: cbor.loads(b"\x62\xff\xfe"))
+    tally.refused("record cut short", lambda: page.unpack_record(bytes(22)))
+
+
+def main() -> int:
+    tally = Tally()
+    for check in (check_bluezone, check_keys, check_pages, check_smp, check_sealed, check_traps):
+        check(tally)
+    print(f"{tally.checks} checks, {tally.failed} failed")
+    return 1 if tally.failed else 0
+
+
+sys.exit(main())
