@@ -1,0 +1,67 @@
+"""Takes the day keys of an infected person from their token, after the wearer held the button. There is no other way."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bztoken.connection import connect
+from bztoken.errors import LinkError
+from bztoken.formats.case_list import CaseKey
+from bztoken.home import Home
+from bztoken.link.token_link import TokenLink
+from bztoken.registry.database import open_registry
+from bzwire import messages
+from bzwire.bluezone import DAY_S, KEY_BYTES, SLOTS_PER_DAY, day_of
+
+POLL_S = 0.5
+
+
+@dataclass(frozen=True)
+class ReleasedKeys:
+    """Keys of one token, oldest day first."""
+
+    label: str
+    keys: list[CaseKey] = field(repr=False)
+
+
+def release_keys(home: Home, port: str, days: int, on_waiting: Callable[[], None]) -> ReleasedKeys:
+    """Ask the token at a port for the keys of the last `days` days; on_waiting is called once the light asks.
+
+    Raises LinkError when the wearer does not hold the button within a minute: then nothing was released.
+    """
+    with open_registry(home) as registry:
+
+        async def run() -> ReleasedKeys:
+            async with connect(home, registry, port) as known:
+                return ReleasedKeys(known.label, await _release(known.link, days, on_waiting))
+
+        return asyncio.run(run())
+
+
+async def _release(link: TokenLink, days: int, on_waiting: Callable[[], None]) -> list[CaseKey]:
+    today = day_of(int(time.time()))
+    await link.command(messages.CMD_ASK_RELEASE, f=today - days + 1, t=today)
+    on_waiting()
+    while True:
+        answer = await link.command(messages.CMD_READ_RELEASE)
+        if answer["st"] == messages.RELEASE_GRANTED:
+            return _case_keys(answer)
+        if answer["st"] == messages.RELEASE_NONE:
+            raise LinkError(
+                "The button was not held within a minute: nothing was released. Ask the wearer again when they are ready."
+            )
+        await asyncio.sleep(POLL_S)
+
+
+def _case_keys(answer: dict[str, Any]) -> list[CaseKey]:
+    now_s = int(time.time())
+    found = []
+    for day, key in answer["k"]:
+        if not isinstance(day, int) or not isinstance(key, bytes) or len(key) != KEY_BYTES:
+            raise LinkError("The token released keys in a form this program does not know: update the older one.")
+        # Today's key goes on making IDs until midnight; whoever hears one later did not meet this person before.
+        end_s = min((day + 1) * DAY_S - 1, now_s)
+        found.append(CaseKey(key, day * DAY_S, SLOTS_PER_DAY, end_s, answer.get("tx")))
+    return found

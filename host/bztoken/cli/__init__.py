@@ -1,0 +1,1 @@
+"""The command line: one module a command; reads options, calls the package, prints. No logic lives here."""

@@ -1,0 +1,71 @@
+"""`bztoken exposures`: who was near a case, in words for the person who makes the phone calls."""
+
+from datetime import tzinfo
+from typing import Annotated
+
+import typer
+
+from bztoken.cli.output import DEFAULT_ZONE, answer_json, answer_table, local_day_and_time, local_time, zone_named
+from bztoken.cli.registry import AsJson
+from bztoken.home import Home
+from bztoken.registry.database import open_registry
+from bztoken.registry.exposures import NamedExposure, list_exposures
+
+app = typer.Typer(no_args_is_help=True, help="Show who was near a case.")
+
+
+@app.command("list")
+def list_all(
+    ctx: typer.Context,
+    case: Annotated[str | None, typer.Option("--case", help="Only this case.")] = None,
+    zone: Annotated[str, typer.Option("--zone", help="Time zone of the times shown.")] = DEFAULT_ZONE,
+    as_json: AsJson = False,
+) -> None:
+    """List the exposures of the latest `bztoken match`: F1 first, then those that were only noted."""
+    home: Home = ctx.obj
+    local = zone_named(zone)
+    with open_registry(home) as registry, registry.read() as session:
+        found = list_exposures(session, case)
+        documents = [_document(named) for named in found]
+        rows = [_row(named, local) for named in found]
+    if as_json:
+        answer_json({"exposures": documents})
+        return
+    headings = ("case", "who", "day (UTC)", f"from - to ({zone})", "minutes", "close minutes", "band", "verdict")
+    answer_table(headings, rows, "No exposures: run `bztoken match` after adding cases and logs.")
+
+
+def _row(named: NamedExposure, zone: tzinfo) -> tuple[object, ...]:
+    exposure = named.exposure
+    span = f"{local_day_and_time(exposure.first_s, zone)} - {local_time(exposure.last_s, zone)}"
+    return (
+        named.case,
+        named.who,
+        exposure.day,
+        span,
+        exposure.minutes,
+        exposure.close_minutes,
+        exposure.band,
+        exposure.verdict,
+    )
+
+
+def _document(named: NamedExposure) -> dict[str, object]:
+    exposure = named.exposure
+    attenuation_db = exposure.attenuation_db
+    return {
+        "case": named.case,
+        "who": named.who,
+        "day": exposure.day,
+        "first_s": exposure.first_s,
+        "last_s": exposure.last_s,
+        "minutes": exposure.minutes,
+        "close_minutes": exposure.close_minutes,
+        "windows": exposure.windows,
+        "rssi_max_dbm": exposure.rssi_max_dbm,
+        "rssi_mean_dbm": round(exposure.rssi_mean_dbm, 1),
+        "attenuation_db": None if attenuation_db is None else round(attenuation_db, 1),
+        "band": exposure.band,
+        "verdict": exposure.verdict,
+        "rule": f"{exposure.rule} {exposure.rule_version}",
+    }

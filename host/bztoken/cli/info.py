@@ -1,0 +1,40 @@
+"""`bztoken info`: what any token tells anybody."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from bztoken.cli.output import answer, answer_json
+from bztoken.cli.registry import AsJson
+from bztoken.link.token_link import Info, TokenLink
+from bzwire.page import CLOCK_KEPT, CLOCK_SET, CLOCK_UNSET
+
+_CLOCKS = {CLOCK_UNSET: "not set", CLOCK_SET: "set", CLOCK_KEPT: "kept over a restart"}
+
+
+def info(
+    port: Annotated[str, typer.Option("--port", help="Serial port of the token.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show what a token tells anybody: firmware, board, provisioned or not, clock. It never says who it is."""
+    found = asyncio.run(_read(port))
+    clock = _CLOCKS.get(found.clock_state, "unknown")
+    if as_json:
+        answer_json(
+            {
+                "firmware": found.firmware,
+                "board": found.board,
+                "protocol": found.protocol,
+                "provisioned": found.provisioned,
+                "clock": clock,
+            }
+        )
+        return
+    state = "provisioned" if found.provisioned else "blank: give it to somebody with `bztoken provision`"
+    answer(f"A token with firmware {found.firmware} on board {found.board}; {state}; clock {clock}.")
+
+
+async def _read(port: str) -> Info:
+    async with TokenLink(port) as link:
+        return await link.info()

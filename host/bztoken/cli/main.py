@@ -1,0 +1,98 @@
+"""The `bztoken` program: every command is registered here, and every error ends here as one sentence.
+
+Exit codes: 0 done, 1 an error told in one sentence, 2 wrong usage, 130 interrupted. A traceback is shown only when
+BZTOKEN_DEBUG is set.
+"""
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bztoken import __version__
+from bztoken.cli import case, exposures, history, info, match, provision, registry, sync
+from bztoken.cli.output import answer, say
+from bztoken.errors import BztokenError
+from bztoken.home import DEFAULT_FOLDER, ENVIRONMENT_VARIABLE, find_home
+
+DEBUG_VARIABLE = "BZTOKEN_DEBUG"
+EXIT_ERROR = 1
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="bztoken",
+    help="Contact-tracing tokens: registry, sync, cases, matching.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+app.add_typer(registry.app, name="registry")
+app.add_typer(case.app, name="case")
+app.add_typer(history.app, name="history")
+app.add_typer(exposures.app, name="exposures")
+app.command("match")(match.match)
+app.command("provision")(provision.provision)
+app.command("sync")(sync.sync)
+app.command("info")(info.info)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        answer(f"bztoken {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _settings(
+    ctx: typer.Context,
+    home: Annotated[
+        Path | None,
+        typer.Option("--home", envvar=ENVIRONMENT_VARIABLE, help=f"Data folder (default {DEFAULT_FOLDER})."),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version.")
+    ] = False,
+) -> None:
+    ctx.obj = find_home(home)
+
+
+def run() -> None:
+    """The console script: run the command, turn every error into a sentence and an exit code."""
+    try:
+        try:
+            app(prog_name="bztoken")
+        finally:
+            sys.stdout.flush()  # a full disk behind a redirect must not pass as success
+    except SystemExit as stop:
+        if stop.code == EXIT_INTERRUPTED:
+            say("bztoken: interrupted")
+        raise
+    except KeyboardInterrupt:
+        say("bztoken: interrupted")
+        sys.exit(EXIT_INTERRUPTED)
+    except BztokenError as error:
+        _fail(str(error))
+    except BrokenPipeError:
+        # The reader (`head`) went away: leave quietly, and keep the interpreter from flushing into the void again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_ERROR)
+    except OSError as error:
+        _fail(_of_os_error(error))
+    except Exception as error:  # noqa: BLE001 - the last resort: a mistake of ours is told in one sentence too
+        _fail(f"unexpected {type(error).__name__}; set {DEBUG_VARIABLE}=1 to see where, and report it")
+
+
+def _of_os_error(error: OSError) -> str:
+    reason = (error.strerror or type(error).__name__).lower()
+    return f"{error.filename}: {reason}" if error.filename is not None else f"the system refused: {reason}"
+
+
+def _fail(sentence: str) -> None:
+    if os.environ.get(DEBUG_VARIABLE):
+        traceback.print_exc()
+    say(f"bztoken: {sentence}")
+    sys.exit(EXIT_ERROR)

@@ -1,0 +1,53 @@
+"""`bztoken registry`: make, upgrade and count the registry of this computer."""
+
+from typing import Annotated
+
+import typer
+
+from bztoken.cli.output import answer, answer_json
+from bztoken.home import Home
+from bztoken.registry.database import create_registry, head_revision, open_registry, upgrade_registry
+from bztoken.registry.exposures import count_everything
+
+app = typer.Typer(no_args_is_help=True, help="Make, upgrade and count the registry of this computer.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")]
+
+
+@app.command()
+def init(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """Make the data folder, its keys and an empty encrypted registry; never overwrites one."""
+    home: Home = ctx.obj
+    create_registry(home)
+    if as_json:
+        answer_json({"home": str(home.path), "migration": head_revision()})
+        return
+    answer(
+        f"Made a registry in {home.path}. Back up registry.key and master.key now, in two places: "
+        "without them nobody reads the registry or the tokens again."
+    )
+
+
+@app.command()
+def upgrade(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """Bring a registry of an older version up to this version."""
+    home: Home = ctx.obj
+    before, after = upgrade_registry(home)
+    if as_json:
+        answer_json({"from": before, "to": after})
+    elif before == after:
+        answer(f"The registry is up to date (migration {after}).")
+    else:
+        answer(f"Upgraded the registry from migration {before} to {after}.")
+
+
+@app.command()
+def status(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """Count tokens, logs, pages, sightings, cases and exposures."""
+    home: Home = ctx.obj
+    with open_registry(home) as registry, registry.read() as session:
+        counts = count_everything(session)
+    if as_json:
+        answer_json(counts)
+    else:
+        answer(", ".join(f"{count} {name}" for name, count in counts.items()))

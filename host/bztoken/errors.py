@@ -1,0 +1,54 @@
+"""Errors of the host side: each message is one sentence for a person, saying what is wrong and what to do.
+
+BztokenError
+  HomeError          data folder or key file missing, malformed or open to others
+  RegistryError      the registry cannot be opened, read or written
+    PageDamaged      a log page is broken or sealed with another key
+    PageConflict     a page with a known number but other content
+  FormatError        a file of others breaks its format (carries path and line)
+  CaseError          a case cannot be recorded as asked
+  LinkError          the cable, or the token at its end
+
+No message carries a key, an ID or a name.
+"""
+
+from pathlib import Path
+
+
+class BztokenError(Exception):
+    """Base of everything that the command line shows as one sentence."""
+
+
+class HomeError(BztokenError):
+    """The data folder or a key file in it cannot be used."""
+
+
+class RegistryError(BztokenError):
+    """The registry cannot be opened, read or written."""
+
+
+class PageDamaged(RegistryError):
+    """A log page fails its checksum or its authentication."""
+
+
+class PageConflict(RegistryError):
+    """A page carries the number of a stored page but not its content."""
+
+
+class FormatError(BztokenError):
+    """A file breaks its format; `path` and `line` (1-based, None: the file as a whole) say where."""
+
+    def __init__(self, path: Path, line: int | None, problem: str) -> None:
+        place = f"{path}" if line is None else f"{path}, line {line}"
+        super().__init__(f"{place}: {problem}")
+        self.path = path
+        self.line = line
+        self.problem = problem
+
+
+class CaseError(BztokenError):
+    """A case cannot be recorded as asked."""
+
+
+class LinkError(BztokenError):
+    """The cable, or the token at its end, does not do what it should."""

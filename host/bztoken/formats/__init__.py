@@ -1,0 +1,1 @@
+"""Files of others, read strictly: a mistake is told with its place, and nothing is guessed."""

@@ -1,0 +1,1 @@
+"""The cable: SMP over `smpclient`, the token's commands, the authenticated session."""

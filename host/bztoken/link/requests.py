@@ -1,0 +1,167 @@
+"""The token group's commands as smpclient requests. Numbers and fields: firmware/SPEC.md "Commands"."""
+
+from enum import IntEnum
+
+from smp.error import ErrorV1, ErrorV2
+from smp.message import WriteRequest, WriteResponse
+
+from bzwire import messages
+from bzwire.smp import GROUP_TOKEN
+
+
+class TokenRefusal(IntEnum):
+    """bzwire.errors RC_* as smpclient wants them."""
+
+    NOT_PROVISIONED = 1
+    ALREADY_PROVISIONED = 2
+    NOT_AUTHENTICATED = 3
+    BAD_MAC = 4
+    REPLAY = 5
+    BAD_REQUEST = 6
+    BAD_CURSOR = 7
+    NOT_CONSENTED = 8
+    STORAGE = 9
+    CLOCK_NOT_SET = 10
+
+
+class TokenErrorV1(ErrorV1):
+    """A standard refusal: rc of the SMP specification."""
+
+    _GROUP_ID = GROUP_TOKEN
+
+
+class TokenErrorV2(ErrorV2[TokenRefusal]):
+    """A refusal of the token group."""
+
+    _GROUP_ID = GROUP_TOKEN
+
+
+class TokenRequest(WriteRequest):
+    """Base of the commands: all are writes, so that no cache or bridge answers in the token's place."""
+
+    _GROUP_ID = GROUP_TOKEN
+    _ErrorV1 = TokenErrorV1
+    _ErrorV2 = TokenErrorV2
+
+
+class EmptyResponse(WriteResponse):
+    """Done."""
+
+    _GROUP_ID = GROUP_TOKEN
+
+
+class InfoResponse(WriteResponse):
+    """What anybody may know: protocol, firmware, board, provisioned or not, clock state."""
+
+    _GROUP_ID = GROUP_TOKEN
+    p: int
+    fw: str
+    b: str
+    pr: bool
+    ck: int
+
+
+class Info(TokenRequest):
+    """Public information."""
+
+    _COMMAND_ID = messages.CMD_INFO
+    _Response = InfoResponse
+
+
+class Provision(TokenRequest):
+    """Number and keys for a blank token."""
+
+    _COMMAND_ID = messages.CMD_PROVISION
+    _Response = EmptyResponse
+    u: bytes
+    k: bytes
+    l: bytes  # noqa: E741 - the name on the wire
+    r: str
+
+
+class HelloResponse(WriteResponse):
+    """The token's nonce and proof."""
+
+    _GROUP_ID = GROUP_TOKEN
+    nt: bytes
+    m: bytes
+
+
+class Hello(TokenRequest):
+    """The host's nonce: begins a session."""
+
+    _COMMAND_ID = messages.CMD_HELLO
+    _Response = HelloResponse
+    nh: bytes
+
+
+class Authenticate(TokenRequest):
+    """The host's proof."""
+
+    _COMMAND_ID = messages.CMD_AUTHENTICATE
+    _Response = EmptyResponse
+    m: bytes
+
+
+class SealedResponse(WriteResponse):
+    """An envelope: counter, CBOR bytes, MAC."""
+
+    _GROUP_ID = GROUP_TOKEN
+    c: int
+    b: bytes
+    m: bytes
+
+
+class SealedRequest(TokenRequest):
+    """Base of the commands of a session."""
+
+    _Response = SealedResponse
+    c: int
+    b: bytes
+    m: bytes
+
+
+class Status(SealedRequest):
+    """See SPEC.md."""
+
+    _COMMAND_ID = messages.CMD_STATUS
+
+
+class Read(SealedRequest):
+    """See SPEC.md."""
+
+    _COMMAND_ID = messages.CMD_READ
+
+
+class Acknowledge(SealedRequest):
+    """See SPEC.md."""
+
+    _COMMAND_ID = messages.CMD_ACKNOWLEDGE
+
+
+class SetClock(SealedRequest):
+    """See SPEC.md."""
+
+    _COMMAND_ID = messages.CMD_SET_CLOCK
+
+
+class AskRelease(SealedRequest):
+    """See SPEC.md."""
+
+    _COMMAND_ID = messages.CMD_ASK_RELEASE
+
+
+class ReadRelease(SealedRequest):
+    """See SPEC.md."""
+
+    _COMMAND_ID = messages.CMD_READ_RELEASE
+
+
+SEALED: dict[int, type[SealedRequest]] = {
+    messages.CMD_STATUS: Status,
+    messages.CMD_READ: Read,
+    messages.CMD_ACKNOWLEDGE: Acknowledge,
+    messages.CMD_SET_CLOCK: SetClock,
+    messages.CMD_ASK_RELEASE: AskRelease,
+    messages.CMD_READ_RELEASE: ReadRelease,
+}

@@ -1,0 +1,244 @@
+"""One open cable: requests that are asked again when the line was noisy, and the session that proves both sides.
+
+Every command of the token may be asked twice without harm (reads go by cursor, acknowledgements by number), so a lost
+answer is simply asked for again under a new counter.
+"""
+
+import asyncio
+import binascii
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, cast
+
+from pydantic import ValidationError
+from smp.error import ErrorV2
+from smp.exceptions import SMPException
+from smp.message import WriteResponse
+from smpclient import SMPClient
+from smpclient.exceptions import SMPClientException
+from smpclient.generics import success
+from smpclient.transport import SMPTransportDisconnected
+
+from bztoken.errors import LinkError
+from bztoken.link import requests
+from bztoken.link.requests import TokenRefusal, TokenRequest
+from bztoken.link.transport import TokenTransport
+from bzwire import keys, messages
+from bzwire.errors import WireError
+
+TIMEOUT_S = 2.0
+TRIES = 5
+
+# A damaged answer shows itself as any of these.
+_NOISE = (TimeoutError, SMPException, SMPClientException, ValidationError, binascii.Error, ValueError, WireError)
+
+
+class LineNoisy(LinkError):
+    """No whole answer came, however often it was asked for."""
+
+
+class TokenRefused(LinkError):
+    """The token answered with a refusal; `code` says which."""
+
+    def __init__(self, code: TokenRefusal | None) -> None:
+        self.code = code
+        super().__init__(_REFUSALS.get(code, "The token refused the request: update the token or this program."))
+
+
+_REFUSALS: dict[TokenRefusal | None, str] = {
+    TokenRefusal.NOT_PROVISIONED: "This token is not provisioned: give it to somebody with `bztoken provision` first.",
+    TokenRefusal.ALREADY_PROVISIONED: "This token belongs to a registry already: it was not changed.",
+    TokenRefusal.NOT_AUTHENTICATED: "The token restarted in between: run the command again.",
+    TokenRefusal.BAD_MAC: "The token does not accept this registry's key: it belongs to another registry.",
+    TokenRefusal.STORAGE: "The token cannot write its flash: keep it, and ask a technician to read it out.",
+}
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a token tells anybody."""
+
+    protocol: int
+    firmware: str
+    board: str
+    provisioned: bool
+    clock_state: int
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """A token's proof, to be matched against the keys of a registry."""
+
+    host_nonce: bytes
+    token_nonce: bytes
+    proof: bytes
+
+
+class TokenLink:
+    """An open port with a token behind it; use as an async context manager."""
+
+    def __init__(self, port: str) -> None:
+        self.port = port
+        self._client = SMPClient(TokenTransport(), port, TIMEOUT_S)
+        self._session = b""
+        self._counter = 0
+        self._auth_key = b""
+        self.repeats = 0  # requests that had to be asked again
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._client.connect(TIMEOUT_S)
+        except LinkError:
+            raise
+        except _NOISE:
+            await self._client.disconnect()
+            raise LinkError(self._not_a_token()) from None
+        except SMPTransportDisconnected:
+            raise LinkError(self._pulled_out()) from None
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.disconnect()
+
+    def _not_a_token(self) -> str:
+        return (
+            f"The device at {self.port} does not answer as a token: check that it is one, and that it is switched on."
+        )
+
+    def _pulled_out(self) -> str:
+        return (
+            f"The cable at {self.port} was pulled out: what was read so far is safe, plug in and run the command again."
+        )
+
+    # -- one request ---------------------------------------------------------------------------------------------
+    async def _ask(self, make: Callable[[], TokenRequest], tries: int = TRIES) -> WriteResponse:
+        """The answer to a request, asked up to `tries` times. Raises TokenRefused or LinkError."""
+        for attempt in range(tries):
+            if attempt:
+                self.repeats += 1
+                await self._start_over(attempt)
+            try:
+                answer: Any = await self._client.request(cast(Any, make()), TIMEOUT_S)
+            except SMPTransportDisconnected:
+                raise LinkError(self._pulled_out()) from None
+            except _NOISE:
+                continue
+            if success(answer):
+                return cast(WriteResponse, answer)
+            raise self._refusal(answer)
+        raise LineNoisy(self._not_a_token() if not self._session else self._silent())
+
+    def _silent(self) -> str:
+        return f"The token at {self.port} stopped answering: what was read so far is safe, plug it in again and repeat."
+
+    async def _start_over(self, attempt: int) -> None:
+        """Reopen the port: answers that come late must not be taken for the next one."""
+        await self._client.disconnect()
+        await asyncio.sleep(0.02 * 2**attempt)
+        try:
+            await self._client.connect(TIMEOUT_S)
+        except (SMPTransportDisconnected, LinkError):
+            raise LinkError(self._pulled_out()) from None
+        except _NOISE:
+            return  # the next try shows whether the line got better
+
+    @staticmethod
+    def _refusal(answer: object) -> TokenRefused:
+        if isinstance(answer, ErrorV2) and isinstance(answer.err.rc, TokenRefusal):
+            return TokenRefused(answer.err.rc)
+        return TokenRefused(None)
+
+    # -- public commands -----------------------------------------------------------------------------------------
+    async def info(self) -> Info:
+        """Raises LinkError when the device is not a token."""
+        try:
+            answer = await self._ask(requests.Info, tries=2)
+        except TokenRefused:
+            raise LinkError(self._not_a_token()) from None
+        assert isinstance(answer, requests.InfoResponse)
+        if answer.p != messages.PROTOCOL_VERSION:
+            raise LinkError(
+                f"The token speaks version {answer.p} of the link, this program version {messages.PROTOCOL_VERSION}: "
+                "update the older one."
+            )
+        return Info(answer.p, answer.fw, answer.b, answer.pr, answer.ck)
+
+    async def provision(self, uid: bytes, auth_key: bytes, first_log_key: bytes, role: str) -> None:
+        """Give a blank token its number and keys. Raises TokenRefused when it has some.
+
+        Asked once only: a lost answer must be told apart from a token that had keys before.
+        """
+        await self._ask(lambda: requests.Provision(u=uid, k=auth_key, l=first_log_key, r=role), tries=1)
+
+    async def challenge(self) -> Challenge:
+        """Ask the token for a proof that says nothing to those who do not hold its key."""
+        host_nonce = secrets.token_bytes(keys.NONCE_BYTES)
+        answer = await self._ask(lambda: requests.Hello(nh=host_nonce))
+        assert isinstance(answer, requests.HelloResponse)
+        return Challenge(host_nonce, answer.nt, answer.m)
+
+    async def open_session(self, challenge: Challenge, auth_key: bytes) -> None:
+        """Prove the host's side; the token's proof must have been checked against this key.
+
+        A challenge serves once, so a lost answer means a new one. Raises TokenRefused or LinkError.
+        """
+        for _ in range(TRIES):
+            proof = keys.host_proof(auth_key, challenge.host_nonce, challenge.token_nonce)
+            try:
+                await self._ask(lambda proof=proof: requests.Authenticate(m=proof), tries=1)  # type: ignore[misc]
+                break
+            except LineNoisy:
+                challenge = await self._challenge_of(auth_key)
+            except TokenRefused as refused:
+                if refused.code != TokenRefusal.NOT_AUTHENTICATED:
+                    raise
+                challenge = await self._challenge_of(auth_key)
+        else:
+            raise LineNoisy(self._silent())
+        self._session = keys.session_key(auth_key, challenge.host_nonce, challenge.token_nonce)
+        self._counter = 0
+        self._auth_key = auth_key
+
+    async def _challenge_of(self, auth_key: bytes) -> Challenge:
+        """A challenge that this very token answered."""
+        challenge = await self.challenge()
+        if not keys.same(keys.token_proof(auth_key, challenge.host_nonce, challenge.token_nonce), challenge.proof):
+            raise LinkError("Another token was plugged in meanwhile: what was read so far is safe, start again.")
+        return challenge
+
+    # -- sealed commands -----------------------------------------------------------------------------------------
+    async def command(self, number: int, **fields: Any) -> dict[str, Any]:
+        """Run a command of the session and return the answer's fields. Raises TokenRefused or LinkError.
+
+        A token that restarted in between is greeted again once.
+        """
+        try:
+            return await self._sealed(number, fields)
+        except TokenRefused as refused:
+            if refused.code not in (TokenRefusal.NOT_AUTHENTICATED, TokenRefusal.BAD_MAC):
+                raise
+            await self.open_session(await self._challenge_of(self._auth_key), self._auth_key)
+            return await self._sealed(number, fields)
+
+    async def _sealed(self, number: int, fields: dict[str, Any]) -> dict[str, Any]:
+        def make() -> TokenRequest:
+            self._counter += 1
+            envelope = messages.seal(self._session, messages.REQUEST, number, self._counter, fields)
+            return requests.SEALED[number](c=envelope["c"], b=envelope["b"], m=envelope["m"])
+
+        for _ in range(TRIES):
+            answer = await self._ask(make)
+            assert isinstance(answer, requests.SealedResponse)
+            envelope = {"c": answer.c, "b": answer.b, "m": answer.m}
+            try:
+                counter, found = messages.unseal(self._session, messages.RESPONSE, number, envelope)
+            except WireError:
+                counter, found = -1, {}
+            if counter == self._counter:
+                return found
+            self.repeats += 1
+        raise LinkError("The token's answers do not carry its proof: the line is bad, or somebody is in between.")

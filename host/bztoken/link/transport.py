@@ -1,0 +1,71 @@
+"""The serial port under smpclient, opened once and with reasons that a person understands.
+
+DTR and RTS stay low: on boards with a USB bridge those lines reset the chip or hold it in its boot loader.
+"""
+
+import errno
+import logging
+import os
+
+from serial import SerialException
+from smpclient.transport.serial import SMPSerialTransport
+from typing_extensions import override
+
+from bztoken.errors import LinkError
+
+BAUD = 115200
+
+# smpclient logs whole frames when something is odd; frames carry pages, so nothing of it may reach a screen.
+for _name in ("smpclient", "smp"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
+
+_REASONS = {
+    errno.ENOENT: "There is no port {port}: plug the token in, or look with `ls /dev/ttyUSB* /dev/ttyACM*` what is there.",
+    errno.EACCES: "You may not open {port}: add your user to the group that owns it (`sudo adduser $USER dialout`), "
+    "then log in again.",
+    errno.EAGAIN: "Another program is using {port}: close it, then try again.",
+    errno.EBUSY: "Another program is using {port}: close it, then try again.",
+    errno.ENOTTY: "{port} is not a serial port.",
+    errno.EISDIR: "{port} is not a serial port.",
+}
+
+
+class TokenTransport(SMPSerialTransport):
+    """smpclient's encoded serial transport with our way of opening."""
+
+    def __init__(self) -> None:
+        super().__init__(baudrate=BAUD, exclusive=True, timeout=0)
+
+    @override
+    async def connect(self, address: str, timeout_s: float) -> None:
+        """Open the port. Raises LinkError."""
+        self._reset_state()
+        self._conn.port = address
+        self._conn.dtr = False
+        self._conn.rts = False
+        try:
+            self._conn.open()
+            self._conn.reset_input_buffer()
+        except (OSError, SerialException) as error:
+            raise LinkError(_reason(address, error)) from None
+
+
+def _reason(port: str, error: OSError) -> str:
+    if not os.path.exists(port):
+        return _REASONS[errno.ENOENT].format(port=port)
+    if error.errno in _REASONS:
+        return _REASONS[error.errno].format(port=port)
+    if not os.path.isabs(port) or not _is_terminal(port):
+        return _REASONS[errno.ENOTTY].format(port=port)
+    return f"{port} cannot be opened ({os.strerror(error.errno) if error.errno else 'no reason given'})."
+
+
+def _is_terminal(port: str) -> bool:
+    try:
+        descriptor = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        return os.isatty(descriptor)
+    finally:
+        os.close(descriptor)

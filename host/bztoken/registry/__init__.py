@@ -1,0 +1,1 @@
+"""The registry: tokens, logs, pages, sightings, cases and exposures in one encrypted file."""

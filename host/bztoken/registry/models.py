@@ -1,0 +1,175 @@
+"""Tables of the registry. The migrations say the same once more by hand; a test holds both against each other.
+
+Times are unix seconds unless a name says otherwise. BigInteger where a value may pass 2^31 on another database.
+"""
+
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """Base of all tables."""
+
+
+class Token(Base):
+    """A token that this registry has provisioned."""
+
+    __tablename__ = "tokens"
+    __table_args__ = (UniqueConstraint("uid", name="uq_tokens_uid"), UniqueConstraint("label", name="uq_tokens_label"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uid: Mapped[bytes] = mapped_column(LargeBinary(8))
+    label: Mapped[str] = mapped_column(String(200))
+    role: Mapped[str] = mapped_column(String(20))
+    board: Mapped[str] = mapped_column(String(80))
+    state: Mapped[str] = mapped_column(String(20))
+    provisioned_at_s: Mapped[int] = mapped_column(BigInteger)
+
+
+class Log(Base):
+    """What one device has heard: a token's pages, or one contact history of a phone."""
+
+    __tablename__ = "logs"
+    __table_args__ = (
+        UniqueConstraint("token_id", name="uq_logs_token_id"),
+        UniqueConstraint("digest", name="uq_logs_digest"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    token_id: Mapped[int | None] = mapped_column(ForeignKey("tokens.id"))
+    label: Mapped[str] = mapped_column(String(200))
+    digest: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    imported_at_s: Mapped[int] = mapped_column(BigInteger)
+
+
+class Page(Base):
+    """A log page as it came from the token, with the header spelled out."""
+
+    __tablename__ = "pages"
+    __table_args__ = (UniqueConstraint("log_id", "boot_id", "sequence", name="uq_pages_log_id_boot_id_sequence"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    log_id: Mapped[int] = mapped_column(ForeignKey("logs.id"))
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    boot_id: Mapped[int] = mapped_column(BigInteger)
+    uptime_ms: Mapped[int] = mapped_column(BigInteger)
+    window_start_s: Mapped[int] = mapped_column(BigInteger)
+    window_s: Mapped[int]
+    scan_period_s: Mapped[int]
+    clock_state: Mapped[int]
+    lost_results: Mapped[int]
+    crowded: Mapped[bool]
+    raw: Mapped[bytes] = mapped_column(LargeBinary)
+    received_at_s: Mapped[int] = mapped_column(BigInteger)
+
+
+class Sighting(Base):
+    """One ID heard in one window (token), or one line of a contact history (phone: packets 1, scan_period_s 0)."""
+
+    __tablename__ = "sightings"
+    __table_args__ = (Index("ix_sightings_first_s", "first_s"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    log_id: Mapped[int] = mapped_column(ForeignKey("logs.id"))
+    page_id: Mapped[int | None] = mapped_column(ForeignKey("pages.id"))
+    kind: Mapped[str] = mapped_column(String(20))
+    rotating_id: Mapped[bytes] = mapped_column(LargeBinary(12))
+    first_s: Mapped[int] = mapped_column(BigInteger)
+    last_s: Mapped[int] = mapped_column(BigInteger)
+    window_start_s: Mapped[int] = mapped_column(BigInteger)
+    packets: Mapped[int]
+    scans: Mapped[int]
+    scan_period_s: Mapped[int]
+    rssi_max_dbm: Mapped[int]
+    rssi_mean_dbm: Mapped[int]
+    tx_power_dbm: Mapped[int | None]
+
+
+class Sync(Base):
+    """One cable connection with a token."""
+
+    __tablename__ = "syncs"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    log_id: Mapped[int] = mapped_column(ForeignKey("logs.id"))
+    started_s: Mapped[int] = mapped_column(BigInteger)
+    ended_s: Mapped[int | None] = mapped_column(BigInteger)
+    clock_offset_ms: Mapped[int | None] = mapped_column(BigInteger)
+    round_trip_ms: Mapped[int | None]
+    next_sequence: Mapped[int] = mapped_column(BigInteger)
+    pages_new: Mapped[int]
+    pages_known: Mapped[int]
+    state: Mapped[str] = mapped_column(String(20))
+
+
+class Case(Base):
+    """An infected person (F0): where the keys came from, never who it is beyond the name given."""
+
+    __tablename__ = "cases"
+    __table_args__ = (UniqueConstraint("name", name="uq_cases_name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    source: Mapped[str] = mapped_column(String(20))
+    token_id: Mapped[int | None] = mapped_column(ForeignKey("tokens.id"))
+    recorded_at_s: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(String(20))
+
+
+class CaseKey(Base):
+    """One entry of a case list: a day key and the span in which its chain was on the air."""
+
+    __tablename__ = "case_keys"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"))
+    scheme: Mapped[str] = mapped_column(String(20))
+    day_key: Mapped[bytes] = mapped_column(LargeBinary(32))
+    time_start_s: Mapped[int] = mapped_column(BigInteger)
+    slots_per_day: Mapped[int]
+    time_end_s: Mapped[int] = mapped_column(BigInteger)
+    tx_power_dbm: Mapped[int | None]
+
+
+class Batch(Base):
+    """One run of the matching, with everything needed to repeat it."""
+
+    __tablename__ = "batches"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    started_s: Mapped[int] = mapped_column(BigInteger)
+    finished_s: Mapped[int] = mapped_column(BigInteger)
+    rule: Mapped[str] = mapped_column(String(40))
+    rule_version: Mapped[int]
+    tolerance_s: Mapped[int]
+    days: Mapped[int]
+    sightings: Mapped[int]
+    exposures: Mapped[int]
+
+
+class Exposure(Base):
+    """A case near a device on one UTC day, as the latest batch of a rule sees it."""
+
+    __tablename__ = "exposures"
+    __table_args__ = (
+        UniqueConstraint("case_id", "log_id", "day", "rule", name="uq_exposures_case_id_log_id_day_rule"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"))
+    log_id: Mapped[int] = mapped_column(ForeignKey("logs.id"))
+    day: Mapped[str] = mapped_column(String(10))
+    rule: Mapped[str] = mapped_column(String(40))
+    rule_version: Mapped[int]
+    batch_id: Mapped[int] = mapped_column(ForeignKey("batches.id"))
+    minutes: Mapped[int]
+    close_minutes: Mapped[int]
+    windows: Mapped[int]
+    first_s: Mapped[int] = mapped_column(BigInteger)
+    last_s: Mapped[int] = mapped_column(BigInteger)
+    rssi_max_dbm: Mapped[int]
+    rssi_mean_dbm: Mapped[float]
+    attenuation_db: Mapped[float | None]
+    band: Mapped[str] = mapped_column(String(20))
+    verdict: Mapped[str] = mapped_column(String(20))

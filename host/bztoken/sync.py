@@ -1,0 +1,172 @@
+"""Reads a token's log into the registry: every page exactly once, wherever the cable is cut or the program killed.
+
+Pages are committed first and acknowledged after, so the token deletes only what is safe; a page that was committed but
+not acknowledged is recognised by its number the next time.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bztoken.connection import KnownToken, connect
+from bztoken.errors import LinkError
+from bztoken.home import Home
+from bztoken.registry import logs, pages, syncs
+from bztoken.registry.database import Registry, open_registry
+from bztoken.registry.models import Token
+from bzwire import messages
+from bzwire.errors import Truncated, WireError
+from bzwire.page import check_page
+
+COMMIT_PAGES = 96  # a third of a day: what a cut costs at most, and few enough fsyncs
+MAX_DAMAGED_READS = 3
+
+# Told (pages done, pages in all).
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class SyncResult:
+    """What one sync did. clock_offset_ms: how far the token was ahead of this computer, None if its clock was unset."""
+
+    label: str
+    pages_new: int = 0
+    pages_known: int = 0
+    bytes_read: int = 0
+    repeats: int = 0
+    seconds: float = 0.0
+    clock_offset_ms: int | None = None
+    round_trip_ms: int = 0
+    heap_bytes: int = 0
+
+
+def sync(home: Home, port: str, progress: Progress) -> SyncResult:
+    """Sync the token at a port. Raises LinkError or RegistryError; what was committed before stays and is not read again."""
+    with open_registry(home) as registry:
+        return asyncio.run(_sync(home, registry, port, progress))
+
+
+async def _sync(home: Home, registry: Registry, port: str, progress: Progress) -> SyncResult:
+    async with connect(home, registry, port) as known:
+        return await _Reader(registry, known, progress).run()
+
+
+class _Reader:
+    """One token's log, from the first page that the registry lacks to the end."""
+
+    def __init__(self, registry: Registry, known: KnownToken, progress: Progress) -> None:
+        self._registry = registry
+        self._known = known
+        self._link = known.link
+        self._progress = progress
+        self._result = SyncResult(known.label)
+        self._sync_id = 0
+        self._waiting: list[bytes] = []  # whole pages, not yet committed
+        self._rest = b""  # beginning of the page `_next`
+        self._next = 0
+        self._first = 0
+        self._end = 0
+
+    async def run(self) -> SyncResult:
+        started = time.monotonic()
+        await self._begin()
+        try:
+            await self._read_all()
+        finally:
+            self._result.seconds = time.monotonic() - started
+            self._result.repeats = self._link.repeats
+            with self._registry.write() as session:
+                syncs.finish(session, self._sync_id, self._result.pages_new, self._result.pages_known, self._done())
+        return self._result
+
+    def _done(self) -> bool:
+        return self._next >= self._end and not self._waiting
+
+    async def _begin(self) -> None:
+        """Measure and set the clock (which closes the present window), then see what there is to read."""
+        before = time.time_ns()
+        status = await self._link.command(messages.CMD_STATUS)
+        after = time.time_ns()
+        result = self._result
+        result.round_trip_ms = (after - before) // 1_000_000
+        result.heap_bytes = int(status["hp"])
+        if status["ck"]:
+            result.clock_offset_ms = int(status["t"]) - (before + after) // 2_000_000
+        await self._link.command(messages.CMD_SET_CLOCK, t=time.time_ns() // 1_000_000)
+        status = await self._link.command(messages.CMD_STATUS)
+        self._end = int(status["n"])
+        with self._registry.write() as session:
+            log = logs.log_of_token(session, session.get_one(Token, self._known.token_id))
+            stored = pages.next_sequence(session, log)
+            self._sync_id = syncs.start(
+                session, log, int(time.time()), result.clock_offset_ms, result.round_trip_ms, stored
+            )
+        # A token that counts lower than the registry has lost its flash: read all it has.
+        self._next = max(stored, int(status["f"])) if stored <= self._end else int(status["f"])
+        self._first = self._next
+        if self._next > int(status["a"]) + 1 and self._next == stored:
+            await self._acknowledge(stored - 1)
+
+    async def _read_all(self) -> None:
+        damaged = 0
+        self._progress(0, self._end - self._first)
+        while self._next < self._end:
+            try:
+                await self._read_piece()
+                damaged = 0
+            except WireError as error:
+                damaged += 1
+                self._rest = b""
+                if damaged >= MAX_DAMAGED_READS:
+                    await self._commit()
+                    raise LinkError(
+                        f"Page {self._next} arrives damaged from the token ({error}): the pages before it are stored, "
+                        "nothing was deleted; keep the token and ask a technician."
+                    ) from None
+            if len(self._waiting) >= COMMIT_PAGES:
+                await self._commit()
+            self._progress(self._next - self._first, self._end - self._first)
+        await self._commit()
+
+    async def _read_piece(self) -> None:
+        answer = await self._link.command(messages.CMD_READ, s=self._next, o=len(self._rest), n=messages.MAX_READ_BYTES)
+        data = answer["d"]
+        if not data:
+            self._next = self._end = int(answer["s"])
+            return
+        self._result.bytes_read += len(data)
+        if answer["s"] != self._next:  # the pages between are gone: past the retention
+            self._next, self._rest = int(answer["s"]), b""
+        self._take(self._rest + data)
+
+    def _take(self, data: bytes) -> None:
+        """Cut whole pages off. Raises WireError for a damaged one."""
+        view = memoryview(data)
+        while len(view):
+            try:
+                header = check_page(view)
+            except Truncated:
+                break
+            self._waiting.append(bytes(view[: header.length]))
+            view = view[header.length :]
+            self._next = header.sequence + 1
+        self._rest = bytes(view)
+
+    async def _commit(self) -> None:
+        """Store what is waiting, in one transaction; only then let the token delete it."""
+        if not self._waiting:
+            return
+        now_s = int(time.time())
+        with self._registry.write() as session:
+            log = logs.log_of_token(session, session.get_one(Token, self._known.token_id))
+            for raw in self._waiting:
+                if pages.import_page(session, log, raw, self._known.keys.first_log_key, now_s):
+                    self._result.pages_new += 1
+                else:
+                    self._result.pages_known += 1
+        self._waiting.clear()
+        await self._acknowledge(self._next - 1)
+
+    async def _acknowledge(self, sequence: int) -> None:
+        await self._link.command(messages.CMD_ACKNOWLEDGE, s=sequence)

@@ -1,0 +1,262 @@
+"""The registry batch: right exposures, rerun changes nothing, what no longer follows is removed."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+
+from bztoken.errors import RegistryError
+from bztoken.formats.case_list import CaseKey, write_case_list
+from bztoken.formats.history import HistoryLine, write_history
+from bztoken.matching.batch import BatchResult, run_batch
+from bztoken.matching.files import match_files
+from bztoken.registry import tokens
+from bztoken.registry.cases import add_case
+from bztoken.registry.database import Registry
+from bztoken.registry.exposures import count_everything, list_exposures
+from bztoken.registry.histories import add_history
+from bztoken.registry.logs import log_of_token
+from bztoken.registry.models import Batch, Case, Exposure
+from bztoken.registry.pages import import_page
+from bztoken.registry.tokens import token_keys
+from bzwire.bluezone import slot_id
+from bzwire.page import Record
+
+START_S = 1_596_844_800
+DAY_S = 86400
+MASTER = b"m" * 32
+F0_KEY = b"0" * 32
+KEY_DAY = CaseKey(F0_KEY, START_S, 96, START_S + DAY_S - 1)
+
+MakePage = Callable[..., bytes]
+MakeRecord = Callable[..., Record]
+
+
+class World:
+    """Tokens with pages and phones with histories in one registry."""
+
+    def __init__(self, registry: Registry, make_page: MakePage, make_record: MakeRecord, folder: Path) -> None:
+        self.registry, self.make_page, self.make_record, self.folder = registry, make_page, make_record, folder
+        self.sequence = 0
+
+    def token(self, label: str) -> None:
+        uid = label.encode().ljust(8, b"_")[:8]
+        with self.registry.write() as session:
+            tokens.create(session, label, uid, "person", "virtual", 1)
+
+    def hears(self, label: str, day_key: bytes, windows: Sequence[int], **record: Any) -> None:
+        """The token hears a day key's IDs in these 5-minute windows of the first day."""
+        with self.registry.write() as session:
+            token = tokens.by_label(session, label)
+            assert token is not None
+            key = token_keys(MASTER, token.uid).first_log_key
+            for window in windows:
+                heard = self.make_record(day_key, window // 3 % 96, **record)
+                raw = self.make_page(key, [heard], sequence=self.sequence, window_start_s=START_S + 300 * window)
+                assert import_page(session, log_of_token(session, token), raw, key, 2)
+                self.sequence += 1
+
+    def phone(self, label: str, lines: Sequence[HistoryLine]) -> None:
+        path = self.folder / f"{label}.tsv"
+        write_history(path, lines)
+        with self.registry.write() as session:
+            add_history(session, path, label, 3)
+
+    def case(self, name: str, keys: Sequence[CaseKey], token_label: str | None = None) -> None:
+        with self.registry.write() as session:
+            token = None if token_label is None else tokens.by_label(session, token_label)
+            add_case(session, name, "token" if token else "case list", token, keys, 4)
+
+    def batch(self, tolerance_s: int = 1800) -> BatchResult:
+        return run_batch(self.registry, lambda: 5, tolerance_s)
+
+    def found(self) -> list[tuple[str, str, str, int, int, str]]:
+        with self.registry.read() as session:
+            return [
+                (named.case, named.who, row.day, row.minutes, row.close_minutes, row.verdict)
+                for named in list_exposures(session)
+                for row in [named.exposure]
+            ]
+
+
+@pytest.fixture
+def world(registry: Registry, make_page: MakePage, make_record: MakeRecord, tmp_path: Path) -> World:
+    made = World(registry, make_page, make_record, tmp_path)
+    for label in ("F0", "Lan", "Minh"):
+        made.token(label)
+    return made
+
+
+def line(at_s: int, rssi_dbm: int = -70, key: bytes = F0_KEY, day_start_s: int = START_S) -> HistoryLine:
+    slot = (at_s - day_start_s) // 900
+    return HistoryLine(bytes(12), slot_id(key, slot), rssi_dbm, at_s * 1000 + 7)
+
+
+def test_tokens_and_phones_near_a_case_are_found(world: World) -> None:
+    world.hears("Lan", F0_KEY, range(100, 104))
+    world.hears("Minh", F0_KEY, range(100, 102), rssi_mean_dbm=-95)
+    world.hears("Minh", b"s" * 32, range(102, 110))
+    world.phone("Phone of Hoa", [line(START_S + 40_000 + 60 * n) for n in range(15)])
+    world.case("F0-1", [KEY_DAY], "F0")
+    result = world.batch()
+    assert (result.exposures, result.sightings, result.removed) == (3, 4 + 2 + 15, 0)
+    assert world.found() == [
+        ("F0-1", "Lan", "2020-08-08", 20, 20, "F1"),
+        ("F0-1", "Phone of Hoa", "2020-08-08", 15, 15, "F1"),
+        ("F0-1", "Minh", "2020-08-08", 10, 0, "noted"),
+    ]
+
+
+def test_a_rerun_changes_nothing_but_the_batch(world: World) -> None:
+    world.hears("Lan", F0_KEY, range(4))
+    world.case("F0-1", [KEY_DAY])
+    first = world.batch()
+    before = world.found()
+    assert world.batch() == first
+    assert world.found() == before and len(before) == 1
+    with world.registry.read() as session:
+        assert len(session.scalars(select(Batch)).all()) == 2
+        assert session.scalars(select(Exposure)).one().batch_id == 2
+
+
+def test_more_pages_update_the_exposure_in_place(world: World) -> None:
+    world.hears("Lan", F0_KEY, [0])
+    world.case("F0-1", [KEY_DAY])
+    world.batch()
+    assert world.found()[0][3:] == (5, 5, "noted")
+    world.hears("Lan", F0_KEY, [1, 2])
+    world.batch()
+    assert world.found() == [("F0-1", "Lan", "2020-08-08", 15, 15, "F1")]
+
+
+def test_exposures_that_no_longer_follow_are_removed(world: World) -> None:
+    world.hears("Lan", F0_KEY, [0])
+    world.case("F0-1", [KEY_DAY])
+    world.batch()
+    with world.registry.write() as session:
+        session.scalars(select(Case)).one().state = "withdrawn"
+    assert world.batch().removed == 1
+    assert world.found() == []
+
+
+def test_a_cases_own_log_is_left_out(world: World) -> None:
+    world.hears("F0", F0_KEY, range(3))
+    world.hears("Lan", F0_KEY, [0])
+    world.case("F0-1", [KEY_DAY], "F0")
+    world.batch()
+    assert [row[1] for row in world.found()] == ["Lan"]
+
+
+def test_a_key_listed_twice_counts_once_and_two_cases_count_each(world: World) -> None:
+    world.hears("Lan", F0_KEY, range(3))
+    world.case("F0-1", [KEY_DAY, KEY_DAY])
+    world.case("F0-2", [KEY_DAY])
+    assert world.batch().sightings == 6
+    assert [row[:5] for row in world.found()] == [
+        ("F0-1", "Lan", "2020-08-08", 15, 15),
+        ("F0-2", "Lan", "2020-08-08", 15, 15),
+    ]
+
+
+def test_an_encounter_over_midnight_is_split_by_utc_day(world: World) -> None:
+    second_day = b"1" * 32
+    world.hears("Lan", F0_KEY, [286, 287])
+    with_next = [KEY_DAY, CaseKey(second_day, START_S + DAY_S, 96, START_S + 2 * DAY_S - 1)]
+    world.hears("Lan", second_day, [288, 289, 290])
+    world.case("F0-1", with_next)
+    world.batch()
+    assert [row[2:4] for row in sorted(world.found())] == [("2020-08-08", 10), ("2020-08-09", 15)]
+
+
+@pytest.mark.parametrize(("shift_s", "tolerance_s", "found"), [(1700, 1800, 1), (1700, 0, 0), (-1700, 1800, 1)])
+def test_a_wrong_clock_is_forgiven_within_the_tolerance(
+    world: World, shift_s: int, tolerance_s: int, found: int
+) -> None:
+    """The slots at both borders of the UTC day: shifted, they lie in the neighbouring day."""
+    border_s = START_S + DAY_S - 60 if shift_s > 0 else START_S + 60
+    true = line(border_s)
+    world.phone("Phone", [true._replace(unix_ms=true.unix_ms + shift_s * 1000)])
+    world.case("F0-1", [KEY_DAY])
+    assert world.batch(tolerance_s).exposures == found
+
+
+def test_the_announced_power_goes_before_the_keys_and_the_default(world: World) -> None:
+    world.hears("Lan", F0_KEY, [0], rssi_mean_dbm=-80, tx_power_dbm=0)
+    world.hears("Minh", F0_KEY, [0], rssi_mean_dbm=-80, tx_power_dbm=127)
+    world.case("F0-1", [CaseKey(F0_KEY, START_S, 96, START_S + DAY_S - 1, tx_power_dbm=-30)])
+    world.batch()
+    with world.registry.read() as session:
+        bands = {
+            named.who: (row.exposure.band, row.exposure.attenuation_db)
+            for named in list_exposures(session)
+            for row in [named]
+        }
+    assert bands == {"Lan": ("far", 80.0), "Minh": ("near", 50.0)}
+
+
+def test_a_failing_write_keeps_the_exposures_of_before(world: World) -> None:
+    world.hears("Lan", F0_KEY, range(3))
+    world.case("F0-1", [KEY_DAY])
+    world.batch()
+    before = world.found()
+    world.hears("Minh", F0_KEY, range(3))
+    with world.registry.write() as session:
+        session.execute(
+            text("CREATE TRIGGER full BEFORE INSERT ON exposures BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+        )
+    with pytest.raises(RegistryError, match="disk full"):
+        world.batch()
+    assert world.found() == before
+    with world.registry.read() as session:
+        assert len(session.scalars(select(Batch)).all()) == 1
+
+
+def test_an_empty_registry_makes_an_empty_batch(registry: Registry) -> None:
+    assert run_batch(registry, lambda: 1) == BatchResult(0, 0, 0, 0)
+
+
+def test_progress_names_every_day_in_order(world: World) -> None:
+    world.case("F0-1", [CaseKey(F0_KEY, START_S, 96, START_S + 3 * DAY_S)])
+    told: list[tuple[str, int, int]] = []
+    run_batch(world.registry, lambda: 1, progress=lambda *what: told.append(what))
+    assert [day for day, _, _ in told] == sorted({day for day, _, _ in told})
+    assert [done for _, done, _ in told] == list(range(1, told[0][2] + 1))
+    assert {"2020-08-08", "2020-08-09", "2020-08-10", "2020-08-11"} <= {day for day, _, _ in told}
+
+
+def test_the_same_history_is_added_once(world: World) -> None:
+    lines = [line(START_S + 60)]
+    world.phone("Phone", lines)
+    write_history(world.folder / "copy.tsv", lines)
+    with world.registry.write() as session:
+        log, added = add_history(session, world.folder / "copy.tsv", "Another label", 9)
+        assert (log.label, added) == ("Phone", 0)
+        assert count_everything(session)["sightings"] == 1
+
+
+def test_registry_and_loose_files_agree(world: World) -> None:
+    """One phone's history through both doors: chained key, unordered lines, several days."""
+    keys = [
+        CaseKey(F0_KEY, START_S, 96, START_S + 3 * DAY_S - 1),
+        CaseKey(b"9" * 32, START_S + 450, 96, START_S + DAY_S),
+    ]
+    lines = [line(START_S + 900 * n + 60 * minute) for n in range(0, 90, 7) for minute in range(4)][::-1]
+    chained = hashlib.sha256(F0_KEY).digest()
+    lines += [line(START_S + DAY_S + 600 * n, -90, chained, START_S + DAY_S) for n in range(5)]
+    world.phone("Phone", lines)
+    world.case("1", keys[:1])
+    world.case("2", keys[1:])
+    write_case_list(world.folder / "cases.json", keys)
+    loose = match_files(world.folder / "cases.json", world.folder / "Phone.tsv", 1800)
+    result = world.batch()
+    assert (loose.lines, loose.sightings) == (len(lines), result.sightings) == (57, 57)
+    with world.registry.read() as session:
+        stored = {(int(named.case), named.exposure.day): named.exposure for named in list_exposures(session)}
+        assert set(stored) == {(exposure.case, exposure.day) for exposure in loose.exposures}
+        for exposure in loose.exposures:
+            row = stored[exposure.case, exposure.day]
+            for name, value in exposure.score._asdict().items():
+                assert getattr(row, name) == value

@@ -1,0 +1,59 @@
+"""The data folder: keys made once, private, whole or not at all; every fault is a sentence."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from bztoken.errors import HomeError
+from bztoken.home import Home, find_home
+
+
+def test_keys_are_private_random_and_made_once(home: Home) -> None:
+    home.prepare()
+    first = home.registry_key(), home.master_key()
+    home.prepare()
+    assert (home.registry_key(), home.master_key()) == first
+    assert first[0] != first[1] and len(first[0]) == len(first[1]) == 32
+    assert stat.S_IMODE(home.path.stat().st_mode) == 0o700
+    assert stat.S_IMODE(home.registry_key_path.stat().st_mode) == stat.S_IMODE(home.master_key_path.stat().st_mode)
+    assert stat.S_IMODE(home.master_key_path.stat().st_mode) == 0o600
+
+
+def test_a_leftover_of_an_interrupted_start_is_no_obstacle(home: Home) -> None:
+    home.path.mkdir()
+    home.registry_key_path.with_suffix(".new").write_text("half")
+    home.prepare()
+    assert len(home.registry_key()) == 32
+
+
+@pytest.mark.parametrize("content", ["", "00", "zz" * 32, "00" * 33, "ké" * 32])
+def test_a_malformed_key_is_refused_without_showing_it(home: Home, content: str) -> None:
+    home.prepare()
+    home.master_key_path.write_text(content)
+    with pytest.raises(HomeError, match="64 hex digits") as caught:
+        home.master_key()
+    assert not content or content not in str(caught.value)
+
+
+def test_a_key_that_others_can_read_is_refused(home: Home) -> None:
+    home.prepare()
+    home.registry_key_path.chmod(0o640)
+    with pytest.raises(HomeError, match="chmod 600"):
+        home.registry_key()
+
+
+def test_a_courier_without_the_master_key_still_opens_the_registry_key(home: Home) -> None:
+    home.prepare()
+    home.master_key_path.unlink()
+    assert len(home.registry_key()) == 32
+    with pytest.raises(HomeError, match="registry init"):
+        home.master_key()
+
+
+def test_the_option_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("BZTOKEN_HOME", str(tmp_path / "environment"))
+    assert find_home(tmp_path / "option").path == tmp_path / "option"
+    assert find_home().path == tmp_path / "environment"
+    monkeypatch.delenv("BZTOKEN_HOME")
+    assert find_home().path == Path.home() / ".local/share/bztoken"

@@ -1,0 +1,164 @@
+"""The join against a brute-force oracle: duplicates, tolerance edges, midnight, empty sides."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bztoken.formats.case_list import CaseKey, expand_days
+from bztoken.matching.kernel import KeyIds, Sightings, halves, match
+from bztoken.matching.key_table import KeyTable
+from bzwire.bluezone import slot_ids
+
+DAY_S = 86400
+DAY_START_S = 18_482 * DAY_S
+POOL = [bytes([first]) * 8 + bytes([last]) * 4 for first in (0, 1, 0x80, 0xFF) for last in (0, 7, 0xFF)]
+
+
+class Slot(NamedTuple):
+    rotating_id: bytes
+    start_s: int
+    key_index: int
+
+
+class Seen(NamedTuple):
+    rotating_id: bytes
+    first_s: int
+    last_s: int
+
+
+def columns(slots: list[Slot], seen: list[Seen]) -> tuple[KeyIds, Sightings]:
+    def ints(values: list[int]) -> np.ndarray:
+        return np.array(values, dtype=np.int64)
+
+    key_ids = KeyIds(
+        *halves([slot.rotating_id for slot in slots]),
+        ints([slot.start_s for slot in slots]),
+        ints([slot.key_index for slot in slots]),
+    )
+    sightings = Sightings(
+        *halves([one.rotating_id for one in seen]),
+        ints([one.first_s for one in seen]),
+        ints([one.last_s for one in seen]),
+    )
+    return key_ids, sightings
+
+
+def kernel(slots: list[Slot], seen: list[Seen], tolerance_s: int) -> list[tuple[int, int, int]]:
+    found = match(*columns(slots, seen), tolerance_s)
+    return sorted(zip(found.row.tolist(), found.key_index.tolist(), found.slot_start_s.tolist(), strict=True))
+
+
+def oracle(slots: list[Slot], seen: list[Seen], tolerance_s: int) -> list[tuple[int, int, int]]:
+    """Every second of the sighting against every second of the widened slot, as ranges."""
+    found = []
+    for row, one in enumerate(seen):
+        for slot in slots:
+            near = range(slot.start_s - tolerance_s, slot.start_s + 900 + tolerance_s)
+            overlaps = one.first_s <= near[-1] and one.last_s >= near[0]
+            if one.rotating_id == slot.rotating_id and overlaps:
+                found.append((row, slot.key_index, slot.start_s))
+    return sorted(found)
+
+
+slot_lists = st.lists(
+    st.builds(Slot, st.sampled_from(POOL), st.integers(0, 12).map(lambda n: DAY_START_S + n * 900), st.integers(0, 3)),
+    max_size=30,
+)
+seen_lists = st.lists(
+    st.tuples(st.sampled_from(POOL), st.integers(-4000, 16000), st.integers(0, 300)).map(
+        lambda drawn: Seen(drawn[0], DAY_START_S + drawn[1], DAY_START_S + drawn[1] + drawn[2])
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=300)
+@given(slots=slot_lists, seen=seen_lists, tolerance_s=st.sampled_from([0, 1, 899, 1800, 7200]))
+def test_every_sighting_comes_out_and_no_other(slots: list[Slot], seen: list[Seen], tolerance_s: int) -> None:
+    assert kernel(slots, seen, tolerance_s) == oracle(slots, seen, tolerance_s)
+
+
+def test_blocks_of_sightings_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    slots = [Slot(POOL[n % 5], DAY_START_S, n) for n in range(10)]
+    seen = [Seen(POOL[n % 7], DAY_START_S + n, DAY_START_S + n) for n in range(40)]
+    monkeypatch.setattr("bztoken.matching.kernel._BLOCK_ROWS", 3)
+    assert kernel(slots, seen, 0) == oracle(slots, seen, 0)
+    found = match(*columns(slots, seen), 0)
+    assert np.all(np.diff(found.row) >= 0)
+
+
+@pytest.mark.parametrize(
+    ("at_s", "matches"), [(-1801, False), (-1800, True), (0, True), (900 + 1799, True), (900 + 1800, False)]
+)
+def test_the_tolerance_ends_to_the_second(at_s: int, matches: bool) -> None:
+    slot, seen = Slot(POOL[0], DAY_START_S, 0), Seen(POOL[0], DAY_START_S + at_s, DAY_START_S + at_s)
+    assert bool(kernel([slot], [seen], 1800)) is matches
+
+
+def test_ids_that_share_a_half_do_not_match() -> None:
+    same_head, same_tail = b"a" * 8 + b"b" * 4, b"c" * 8 + b"b" * 4
+    seen = [Seen(b"a" * 8 + b"x" * 4, DAY_START_S, DAY_START_S), Seen(same_tail, DAY_START_S, DAY_START_S)]
+    assert kernel([Slot(same_head, DAY_START_S, 0)], seen, 1800) == []
+
+
+def test_no_keys_and_no_records_give_nothing() -> None:
+    seen = [Seen(POOL[0], DAY_START_S, DAY_START_S)]
+    assert kernel([], seen, 1800) == kernel([Slot(POOL[0], DAY_START_S, 0)], [], 1800) == kernel([], [], 0) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    starts=st.lists(
+        st.tuples(st.integers(-30, 60), st.sampled_from([96, 96, 5]), st.integers(0, 3 * DAY_S)), max_size=4
+    ),
+    picks=st.lists(st.tuples(st.integers(0, 400), st.integers(-4000, 4000), st.integers(0, 400)), max_size=30),
+    tolerance_s=st.sampled_from([0, 1800]),
+)
+def test_day_by_day_finds_what_all_at_once_finds(
+    starts: list[tuple[int, int, int]], picks: list[tuple[int, int, int]], tolerance_s: int
+) -> None:
+    """Random key spans and sightings around midnights: slicing by day neither loses nor doubles."""
+    keys = [
+        CaseKey(bytes([n]) * 32, DAY_START_S + quarter * 900, per_day, DAY_START_S + quarter * 900 + span_s)
+        for n, (quarter, per_day, span_s) in enumerate(starts)
+    ]
+    slots = [
+        Slot(rotating_id, day.start_s + at * 900, index)
+        for index, key in enumerate(keys)
+        for day in expand_days(key)
+        for at, rotating_id in enumerate(slot_ids(day.day_key, day.slots))
+    ]
+    seen = []
+    for pick, shift_s, long_s in picks:
+        if slots:
+            slot = slots[pick % len(slots)]
+            seen.append(Seen(slot.rotating_id, slot.start_s + shift_s, slot.start_s + shift_s + long_s))
+    table, found = KeyTable(keys), []
+    for day in table.days(tolerance_s):
+        rows = [row for row, one in enumerate(seen) if one.first_s // DAY_S == day]
+        if rows:
+            _, sliced = columns([], [seen[row] for row in rows])
+            key_ids = table.slice(int(sliced.first_s.min()), int(sliced.last_s.max()), tolerance_s)
+            matches = match(key_ids, sliced, tolerance_s)
+            found += [
+                (rows[row], key, start)
+                for row, key, start in zip(*(column.tolist() for column in matches), strict=True)
+            ]
+    assert sorted(found) == oracle(slots, seen, tolerance_s)
+
+
+def test_a_sighting_that_runs_into_the_first_slot_of_a_key_is_looked_for_the_day_before() -> None:
+    table = KeyTable([CaseKey(b"k" * 32, DAY_START_S, 96, DAY_START_S)])
+    assert DAY_START_S // DAY_S - 1 in table.days(tolerance_s=0)
+    assert len(table.slice(DAY_START_S - 60, DAY_START_S, 0).hi) == 1
+    assert len(table.slice(DAY_START_S - 60, DAY_START_S - 1, 0).hi) == 0
+
+
+def test_day_keys_are_forgotten_once_time_has_passed_them() -> None:
+    table = KeyTable([CaseKey(b"k" * 32, DAY_START_S, 96, DAY_START_S + 30 * DAY_S)])
+    for day in table.days(1800):
+        table.slice(day * DAY_S, day * DAY_S + DAY_S - 1, 1800)
+        assert len(table._derived) <= 4
