@@ -72,6 +72,14 @@ lock: setup ## write the lock file anew from pyproject.toml (needs the network)
 lock-check: setup ## check without the network that the lock file fits pyproject.toml
 	$(BIN)/python tests/house/lock_fits.py
 
+.PHONY: bench-token
+bench-token: setup ## measure the token in virtual time: speed of the simulation, heap in a crowd
+	$(BIN)/python tests/bench/bench_token.py
+
+.PHONY: bench-sync
+bench-sync: setup ## measure the sync of 14 days of log over an unthrottled virtual port
+	$(BIN)/python tests/bench/bench_sync.py
+
 .PHONY: clean
 clean: ## remove what checks, tests and the demonstration left behind; .venv stays
 	rm -rf .cache .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -29,9 +29,14 @@ async def _main(hal: "Hal") -> None:
     asyncio.create_task(Server(device).run())
     await started.wait()
     if device.radio is not None:
-        await device.radio.run()
+        asyncio.create_task(device.radio.run())
+    await asyncio.Event().wait()
 
 
 def start(hal: "Hal") -> None:
-    """Run for ever."""
-    asyncio.run(_main(hal))
+    """Run for ever. What fails before the tasks run restarts the board too: its prompt would be a dead token."""
+    try:
+        asyncio.run(_main(hal))
+    except Exception as error:  # noqa: BLE001 - told on the console, and there is nobody above
+        sys.print_exception(error)
+    hal.restart()

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Before this no token was made: a clock that says less was never set. 2026-01-01 UTC.
 EARLIEST_UNIX_MS = 1767225600000
+# Nobody wears a token then, and window starts still fit 32 bits. 2100-01-01 UTC.
+LATEST_UNIX_MS = 4102444800000
 
 
 class Clock:
@@ -40,7 +42,7 @@ class Clock:
         return self._hal.clock_unix_ms() // 1000
 
     def uptime_ms(self) -> int:
-        """Since boot, without the wrap of the ticks. To be called at least every few days: the radio does each minute."""
+        """Since boot, without the wrap of the ticks; to be called every few days at least, which the radio does."""
         ticks = self._hal.ticks_ms()
         self._uptime_ms += self._hal.ticks_diff(ticks, self._last_ticks)
         self._last_ticks = ticks
@@ -56,9 +58,11 @@ class Clock:
 
     async def wait_until_ms(self, unix_ms: int) -> bool:
         """Sleep until the clock shows this; False as soon as somebody sets the clock."""
+        if self.changed.is_set():  # then `unix_ms` is of another clock, and may lie years ahead
+            return False
         left_ms = unix_ms - self.now_ms()
         if left_ms <= 0:
-            return not self.changed.is_set()
+            return True
         try:
             await asyncio.wait_for_ms(self.changed.wait(), left_ms)
         except asyncio.TimeoutError:

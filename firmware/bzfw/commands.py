@@ -14,6 +14,7 @@ from bzwire.errors import (
 from bzwire.messages import RELEASE_GRANTED, field_bytes, field_int
 
 from . import VERSION
+from .clock import EARLIEST_UNIX_MS, LATEST_UNIX_MS
 from .identity import Identity, LogKey
 from .refusal import Refusal
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from .device import Device
 
     Fields = dict[str, Any]
-
-MAX_UNIX_MS = 0xFFFFFFFF * 1000
 
 
 class Commands:
@@ -123,7 +122,7 @@ class Commands:
         return {"a": self._token.log.acknowledged}
 
     def _set_clock(self, fields: "Fields") -> "Fields":
-        unix_ms = field_int(fields, "t", 0, MAX_UNIX_MS)
+        unix_ms = field_int(fields, "t", EARLIEST_UNIX_MS, LATEST_UNIX_MS)
         before_ms = self._token.clock.now_ms()
         state = self._token.clock.state
         self._token.set_clock(unix_ms)

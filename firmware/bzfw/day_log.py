@@ -1,30 +1,40 @@
 """The log in flash: sealed pages, back to back, in a file per UTC day; deletion is deletion of a file.
 
-LittleFS makes an append whole or absent. Sequences rise by one from page to page and never start again: the highest
-acknowledged one is stored, so they go on even when every page was taken over by the host and deleted.
+LittleFS makes an append whole or absent. Sequences rise by one from page to page of a file and never start again: the
+highest one that is acknowledged, and the highest that was deleted, are stored. A file whose end is not a whole page is
+never appended to. A full flash gives up its oldest day.
 """
 
 import os
 import struct
 
 from bzwire.errors import WireError
-from bzwire.page import HEADER_BYTES, read_header
+from bzwire.page import HEADER_BYTES, OVERHEAD_BYTES, read_header
 
 from . import files
 
 FOLDER = "/log"
 STATE_PATH = "/log_state"
 RETENTION_DAYS = 14
+_ENOSPC = 28  # no space left; the ESP32's errno module does not name it
+_STATE = "<II"  # highest sequence acknowledged, highest deleted
 
 
 class DayFile:
-    """One file of the log. first, last: page sequences; last is first - 1 for a file without a whole page."""
+    """One file of the log. first, last: page sequences; last is first - 1 for a file without a whole page; size: of the
+    whole pages; rubbish: bytes that follow them.
+    """
 
     def __init__(self, day: int, first: int, last: int, size: int) -> None:
         self.day = day
         self.first = first
         self.last = last
         self.size = size
+        self.rubbish = 0
+
+    def last_used(self) -> int:
+        """The highest sequence that this file may ever have held: rubbish may be pages that a host has read."""
+        return self.last + self.rubbish // OVERHEAD_BYTES
 
     def path(self) -> str:
         """Name: day and first sequence, so that both are known without opening the file."""
@@ -45,17 +55,22 @@ class DayLog:
 
     def __init__(self) -> None:
         files.make_folder(FOLDER)
-        self.acknowledged = self._load_acknowledged()
+        self.acknowledged, self._deleted = self._load_state()
         self._files = self._scan()
-        self.next_sequence = max(self.acknowledged, self._files[-1].last if self._files else 0) + 1
+        used = self._files[-1].last_used() if self._files else 0
+        self.next_sequence = max(self.acknowledged, self._deleted, used) + 1
         self._cursor = (0, 0)  # (sequence, offset in its file) of the page read last: reading on need not search
 
-    def _load_acknowledged(self) -> int:
+    def _load_state(self) -> "tuple[int, int]":
         try:
             raw = files.read_whole(STATE_PATH)
         except WireError:
             raw = None
-        return struct.unpack("<I", raw)[0] if raw else 0
+        return struct.unpack(_STATE, raw) if raw else (0, 0)
+
+    def _save_state(self, acknowledged: int, deleted: int) -> None:
+        files.write_whole(STATE_PATH, struct.pack(_STATE, acknowledged, deleted))
+        self.acknowledged, self._deleted = acknowledged, deleted
 
     def _scan(self) -> "list[DayFile]":
         named = [_parse_name(name) for name in os.listdir(FOLDER)]
@@ -76,19 +91,34 @@ class DayLog:
                     header = read_header(file.read(HEADER_BYTES))
                 except WireError:
                     break
-                if day_file.size + header.length > size:
+                if day_file.size + header.length > size or header.sequence != day_file.last + 1:
                     break
                 day_file.size += header.length
                 day_file.last = header.sequence
+        day_file.rubbish = size - day_file.size
 
-    def append(self, day: int, page: bytes) -> None:
+    def append(self, day: int, page: "bytes | memoryview") -> None:
         """Write the page with sequence `next_sequence` into the file of this day, flushed when it returns."""
+        while True:
+            try:
+                self._append(day, page)
+                return
+            except OSError as error:
+                if error.errno != _ENOSPC or len(self._files) < 2:
+                    raise
+            self._delete(self._files[:1])
+
+    def _append(self, day: int, page: "bytes | memoryview") -> None:
         newest = self._files[-1] if self._files else None
-        if newest is None or newest.day != day:
+        goes_on = newest is not None and newest.day == day and newest.last + 1 == self.next_sequence
+        if newest is None or not goes_on or (newest.size and newest.rubbish):
             newest = DayFile(day, self.next_sequence, self.next_sequence - 1, 0)
-            self._files.append(newest)
-        with open(newest.path(), "ab") as file:
+        # A file without a whole page holds nothing, or what a power cut left of one.
+        with open(newest.path(), "ab" if newest.size else "wb") as file:
             file.write(page)
+        if newest not in self._files:
+            self._files.append(newest)
+        newest.rubbish = 0
         newest.last = self.next_sequence
         newest.size += len(page)
         self.next_sequence += 1
@@ -114,9 +144,12 @@ class DayLog:
                 if sequence < day_file.first:
                     sequence, offset = day_file.first, 0
                 start = self._find(day_file, sequence)
+                count = min(count, day_file.size - start - offset)
+                if count <= 0:
+                    return sequence, b""
                 with open(day_file.path(), "rb") as file:
                     file.seek(start + offset)
-                    return sequence, file.read(min(count, day_file.size - start - offset))
+                    return sequence, file.read(count)
         return None
 
     def _find(self, day_file: DayFile, sequence: int) -> int:
@@ -136,8 +169,7 @@ class DayLog:
         """The host has everything up to this sequence: remember it, then delete the files that hold nothing else."""
         sequence = min(sequence, self.next_sequence - 1)
         if sequence > self.acknowledged:
-            files.write_whole(STATE_PATH, struct.pack("<I", sequence))
-            self.acknowledged = sequence
+            self._save_state(sequence, self._deleted)
         self._delete([day_file for day_file in self._files if day_file.last <= self.acknowledged])
 
     def delete_older(self, today: int) -> None:
@@ -145,11 +177,10 @@ class DayLog:
         self._delete([day_file for day_file in self._files if day_file.day < today - RETENTION_DAYS])
 
     def _delete(self, unwanted: "list[DayFile]") -> None:
+        if self._files and self._files[-1] in unwanted:
+            # Stored first: sequences must not start again after the newest file is gone.
+            self._save_state(self.acknowledged, self.next_sequence - 1)
         for day_file in unwanted:
-            # The state is stored first: sequences must not start again after the newest file is gone.
-            if day_file.last > self.acknowledged:
-                files.write_whole(STATE_PATH, struct.pack("<I", day_file.last))
-                self.acknowledged = day_file.last
             os.remove(day_file.path())
             self._files.remove(day_file)
             self._cursor = (0, 0)

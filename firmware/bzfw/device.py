@@ -35,7 +35,11 @@ def _count_boot() -> int:
     except WireError:
         raw = None
     boot_id = (struct.unpack("<I", raw)[0] if raw else 0) + 1
-    files.write_whole(BOOT_COUNT_PATH, struct.pack("<I", boot_id))
+    try:
+        files.write_whole(BOOT_COUNT_PATH, struct.pack("<I", boot_id))
+    except OSError:
+        # A full flash. The token must live, so that a station can read the log and free it; pages stay unique by sequence.
+        return boot_id
     return boot_id
 
 
@@ -78,6 +82,8 @@ class Device:
         if self.radio is not None and self.clock.is_set():
             self.radio.finish_window()
         self.clock.set(unix_ms)
+        if self.radio is not None:
+            self.radio.begin_window()
         self.light.look_again()
 
     def _pattern(self) -> "tuple[str, tuple[int, int, int], int, int]":
@@ -92,6 +98,7 @@ class Device:
     def status(self) -> "dict[str, Any]":
         """What a station is told; fields in SPEC.md "Status"."""
         identity, recorder, radio = self.identity, self.recorder, self.radio
+        gc.collect()  # so that "hp" is what is held, not what lies about
         return {
             "u": identity.uid if identity else b"",
             "r": identity.role if identity else "",

@@ -1,6 +1,7 @@
 """The board behind `hal.Hal`: the only file that imports `machine` and `bluetooth`.
 
-What a board has (pins, polarity, TX power) comes from `board.json`; this file asks "has a button?", never "which model?".
+What a board has (pins, polarity, TX power) comes from `board.json`; this file asks "has a button?", never "which
+model?".
 """
 
 import asyncio
@@ -73,7 +74,7 @@ class Esp32Hal:
 
     # -- time ------------------------------------------------------------------------------------------------------
     def ticks_ms(self) -> int:
-        return time.ticks_ms()
+        return time.ticks_ms()  # type: ignore[return-value] # the stubs have a type of their own for ticks
 
     def ticks_diff(self, end: int, start: int) -> int:
         return time.ticks_diff(end, start)
@@ -115,7 +116,7 @@ class Esp32Hal:
         self._ble.gap_advertise(interval_ms * 1000, payload)
 
     def stop_advertising(self) -> None:
-        self._ble.gap_advertise(None)
+        self._ble.gap_advertise(None)  # type: ignore[arg-type] # documented, not in the stubs
 
     def change_address(self) -> bool:
         before = bytes(self._ble.config("mac")[1])
@@ -128,13 +129,13 @@ class Esp32Hal:
         await self._scan_done.wait()
 
     def stop_scanning(self) -> None:
-        self._ble.gap_scan(None)
+        self._ble.gap_scan(None)  # type: ignore[arg-type] # documented, not in the stubs
         self._scan_done.set()
 
     # -- light and button ------------------------------------------------------------------------------------------
     def _make_light(self, light: "dict[str, Any] | None") -> "list[tuple[Any, int]]":
         """(pin, level that is dark) for red, green, blue, as far as the board has them."""
-        pins = []
+        pins: "list[tuple[Any, int]]" = []
         dark = 0
         for colour in ("red", "green", "blue"):
             number = light.get(colour) if light else None

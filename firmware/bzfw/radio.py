@@ -38,7 +38,8 @@ class Radio:
         self._scheme = scheme
         self._recorder = recorder
         self._ring = ScanRing(RING_SLOTS)
-        self._window: "Window | None" = None
+        self._window = Window()
+        self._listening = False  # a window has begun
         self._slot = -1
         self.own_id = b""
         self.address_refusals = 0
@@ -69,13 +70,12 @@ class Radio:
         await self._clock.wait_until_ms(minute_start_ms + SCAN_PERIOD_S * 1000)
 
     def _turn_window(self, now_s: int) -> None:
-        start_s = now_s - now_s % WINDOW_S
-        if self._window is not None and self._window.start_s == start_s:
+        if self._listening and self._window.start_s // WINDOW_S == now_s // WINDOW_S:
             self._clock.uptime_ms()  # keeps the count over the wrap of the ticks
             return
-        if self._window is not None:
-            self._recorder.record(self._window, self._ring.take_lost())
-        self._window = Window(start_s)
+        self.finish_window()
+        self._window.begin(now_s - now_s % WINDOW_S)
+        self._listening = True
 
     async def _change_id(self) -> None:
         """New ID and new address, or silence: never one without the other."""
@@ -83,18 +83,21 @@ class Radio:
         self.own_id = b""
         await asyncio.sleep_ms(self._random_ms(GAP_EARLIEST_MS, GAP_LATEST_MS))
         now_s = self._clock.now_s()
-        own_id = self._scheme.own_id(now_s)
+        self._slot = -1  # unless all goes well, try again in a minute
+        try:
+            own_id = self._scheme.own_id(now_s)
+        except OSError:  # a key that cannot be stored must not be used
+            self._recorder.failed_writes += 1
+            return
         if not self._hal.change_address():
             self.address_refusals += 1
-            self._slot = -1  # try again in a minute
             return
         self._slot = now_s // SLOT_S
         self.own_id = own_id
         self._hal.advertise(self._scheme.payload(own_id), ADVERTISE_INTERVAL_MS)
 
     async def _scan(self) -> None:
-        if self._window is not None:
-            self._window.begin_scan()
+        self._window.begin_scan()
         await self._hal.scan(SCAN_MS)
 
     async def _drain(self) -> None:
@@ -108,13 +111,16 @@ class Radio:
 
     def _take(self, rssi_dbm: int, payload: memoryview) -> None:
         parsed = self._scheme.parse(payload)
-        if parsed is None or self._window is None or parsed[0] == self.own_id:
+        if parsed is None or not self._listening or parsed[0] == self.own_id:
             return
         self._window.add(self._clock.now_s(), parsed[0], rssi_dbm, parsed[1])
 
     def finish_window(self) -> None:
-        """Write what was heard so far and begin anew: the station asks before it reads."""
-        if self._window is None:
-            return
-        self._recorder.record(self._window, self._ring.take_lost())
-        self._window = Window(self._clock.now_s())
+        """Write what was heard so far, under the time that the clock has shown. A window must be begun next."""
+        if self._listening:
+            self._recorder.record(self._window, self._ring.take_lost())
+
+    def begin_window(self) -> None:
+        """Begin anew under the time that was set just now."""
+        if self._listening:
+            self._window.begin(self._clock.now_s())

@@ -7,6 +7,7 @@ from bzwire import cbor, smp
 from bzwire.errors import MGMT_EACCESSDENIED, MGMT_EINVAL, MGMT_ENOTSUP, MGMT_EUNKNOWN, WireError
 
 from . import datetime_text
+from .clock import EARLIEST_UNIX_MS, LATEST_UNIX_MS
 from .commands import Commands
 from .refusal import Refusal
 
@@ -94,7 +95,7 @@ class Server:
         if self._token.identity is not None and not self._token.session.key:
             raise Refusal(MGMT_EACCESSDENIED, True)
         unix_ms = datetime_text.parse_utc(str(fields.get("datetime", "")))
-        if unix_ms is None:
+        if unix_ms is None or not EARLIEST_UNIX_MS <= unix_ms <= LATEST_UNIX_MS:
             raise Refusal(MGMT_EINVAL, True)
         self._token.set_clock(unix_ms)
         return {}

@@ -1,22 +1,48 @@
 """Collects what is heard in one 5-minute window: per ID when, how often, how strong."""
 
+from array import array
+
+from bzwire.bluezone import ID_BYTES
 from bzwire.page import MAX_RECORDS, Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 WINDOW_S = 300
 MAX_TRACKED = 2 * MAX_RECORDS  # more than a page holds, so that a late strong ID still gets in
 MAX_U16 = 65535
-
-_FIRST_S, _LAST_S, _PACKETS, _SCANS, _LAST_SCAN, _RSSI_MAX, _RSSI_SUM, _TX = range(8)
+MAX_U8 = 255
 
 
 class Window:
-    """start_s: Unix second of the window's beginning, a multiple of WINDOW_S unless the clock was set inside it."""
+    """start_s: Unix second of the window's beginning, a multiple of WINDOW_S unless the clock was set inside it.
 
-    def __init__(self, start_s: int) -> None:
-        self.start_s = start_s
-        self._heard: "dict[bytes, list[int]]" = {}
+    Made once and begun anew for each window: columns of fixed size, no dictionary, because a heap in crumbs has no room
+    for a table that grows in the middle of a crowd.
+    """
+
+    def __init__(self) -> None:
+        self.start_s = 0
+        self._evicted = False
         self._scan = 0
-        self.crowded = False
+        self._used = 0  # rows of the columns
+        self._ids = bytearray(ID_BYTES * MAX_TRACKED)
+        self._first_s = array("H", bytes(2 * MAX_TRACKED))
+        self._last_s = array("H", bytes(2 * MAX_TRACKED))
+        self._packets = array("H", bytes(2 * MAX_TRACKED))
+        self._scans = array("B", bytes(MAX_TRACKED))
+        self._last_scan = array("H", bytes(2 * MAX_TRACKED))
+        self._rssi_max = array("b", bytes(MAX_TRACKED))
+        self._rssi_sum = array("i", bytes(4 * MAX_TRACKED))
+        self._tx = array("b", bytes(MAX_TRACKED))
+
+    def begin(self, start_s: int) -> None:
+        """Forget what was heard: a new window."""
+        self.start_s = start_s
+        self._evicted = False
+        self._scan = 0
+        self._used = 0
 
     def begin_scan(self) -> None:
         """Packets from now on belong to a new scan."""
@@ -25,49 +51,69 @@ class Window:
     def add(self, now_s: int, rotating_id: bytes, rssi_dbm: int, tx_power_dbm: int) -> None:
         """One packet heard."""
         at_s = min(max(now_s - self.start_s, 0), MAX_U16)
-        entry = self._heard.get(rotating_id)
-        if entry is None:
-            if len(self._heard) >= MAX_TRACKED and not self._make_room(rssi_dbm):
+        row = self._row_of(rotating_id)
+        if row < 0:
+            row = self._free_row(rssi_dbm)
+            if row < 0:
                 return
-            self._heard[rotating_id] = [at_s, at_s, 1, 1, self._scan, rssi_dbm, rssi_dbm, tx_power_dbm]
-            return
-        entry[_LAST_S] = at_s
-        entry[_PACKETS] += 1
-        entry[_RSSI_SUM] += rssi_dbm
-        if entry[_LAST_SCAN] != self._scan:
-            entry[_LAST_SCAN] = self._scan
-            entry[_SCANS] += 1
-        if rssi_dbm > entry[_RSSI_MAX]:
-            entry[_RSSI_MAX] = rssi_dbm
+            self._ids[row * ID_BYTES : (row + 1) * ID_BYTES] = rotating_id
+            self._first_s[row] = at_s
+            self._packets[row] = self._scans[row] = self._rssi_sum[row] = self._last_scan[row] = 0
+            self._rssi_max[row] = rssi_dbm
+            self._tx[row] = tx_power_dbm
+        self._last_s[row] = at_s
+        if self._packets[row] < MAX_U16:  # the mean is of as many
+            self._packets[row] += 1
+            self._rssi_sum[row] += rssi_dbm
+        if self._last_scan[row] != self._scan or not self._scans[row]:
+            self._last_scan[row] = self._scan
+            self._scans[row] = min(self._scans[row] + 1, MAX_U8)
+        if rssi_dbm > self._rssi_max[row]:
+            self._rssi_max[row] = rssi_dbm
 
-    def _make_room(self, rssi_dbm: int) -> bool:
-        """Forget the weakest ID if it is weaker than the newcomer."""
-        self.crowded = True
-        weakest = min(self._heard, key=lambda rotating_id: self._heard[rotating_id][_RSSI_MAX])
-        if self._heard[weakest][_RSSI_MAX] >= rssi_dbm:
-            return False
-        del self._heard[weakest]
-        return True
+    def _row_of(self, rotating_id: bytes) -> int:
+        """The row of an ID, -1 when it was not heard in this window."""
+        at = self._ids.find(rotating_id, 0, self._used * ID_BYTES)
+        while at > 0 and at % ID_BYTES:  # across two IDs: no row
+            at = self._ids.find(rotating_id, at + 1, self._used * ID_BYTES)
+        return at // ID_BYTES
 
-    def records(self) -> "list[Record]":
-        """The strongest MAX_RECORDS IDs, in the order of first hearing."""
-        entries = sorted(self._heard.items(), key=lambda item: -item[1][_RSSI_MAX])
-        if len(entries) > MAX_RECORDS:
-            self.crowded = True
-            entries = entries[:MAX_RECORDS]
-        entries.sort(key=lambda item: item[1][_FIRST_S])
-        return [_record(rotating_id, entry) for rotating_id, entry in entries]
+    def _free_row(self, rssi_dbm: int) -> int:
+        """A row for a newcomer; when all are taken, that of the weakest ID, or -1 if the newcomer is no stronger."""
+        if self._used < MAX_TRACKED:
+            self._used += 1
+            return self._used - 1
+        self._evicted = True
+        weakest = 0
+        for row in range(MAX_TRACKED):
+            if self._rssi_max[row] < self._rssi_max[weakest]:
+                weakest = row
+        return weakest if self._rssi_max[weakest] < rssi_dbm else -1
 
+    def is_crowded(self) -> bool:
+        """True when more IDs were heard than a page holds."""
+        return self._evicted or self._used > MAX_RECORDS
 
-def _record(rotating_id: bytes, entry: "list[int]") -> Record:
-    return Record(
-        rotating_id,
-        entry[_FIRST_S],
-        entry[_LAST_S],
-        min(entry[_PACKETS], MAX_U16),
-        min(entry[_SCANS], 255),
-        entry[_RSSI_MAX],
-        # rounded to the nearest dB; // alone would lean to the weaker side
-        (2 * entry[_RSSI_SUM] + entry[_PACKETS]) // (2 * entry[_PACKETS]),
-        entry[_TX],
-    )
+    def records(self) -> "Iterator[Record]":
+        """The strongest MAX_RECORDS IDs, in the order of first hearing, made one by one."""
+        rows = list(range(self._used))
+        if len(rows) > MAX_RECORDS:
+            rows.sort(key=lambda row: -self._rssi_max[row])
+            del rows[MAX_RECORDS:]
+        rows.sort(key=lambda row: self._first_s[row])
+        for row in rows:
+            yield self._record(row)
+
+    def _record(self, row: int) -> Record:
+        packets = self._packets[row]
+        return Record(
+            bytes(self._ids[row * ID_BYTES : (row + 1) * ID_BYTES]),
+            self._first_s[row],
+            self._last_s[row],
+            packets,
+            self._scans[row],
+            self._rssi_max[row],
+            # rounded to the nearest dB; // alone would lean to the weaker side
+            (2 * self._rssi_sum[row] + packets) // (2 * packets),
+            self._tx[row],
+        )

@@ -40,20 +40,6 @@ RC_BAD_REQUEST = 6
 RC_BAD_CURSOR = 7
 RC_NOT_CONSENTED = 8
 RC_STORAGE = 9
-RC_CLOCK_NOT_SET = 10
-
-RC_NAMES = {
-    RC_NOT_PROVISIONED: "not provisioned",
-    RC_ALREADY_PROVISIONED: "already provisioned",
-    RC_NOT_AUTHENTICATED: "not authenticated",
-    RC_BAD_MAC: "message authentication failed",
-    RC_REPLAY: "message counter was used before",
-    RC_BAD_REQUEST: "request malformed",
-    RC_BAD_CURSOR: "no page at this cursor",
-    RC_NOT_CONSENTED: "the wearer has not consented",
-    RC_STORAGE: "flash write failed",
-    RC_CLOCK_NOT_SET: "clock not set",
-}
 
 # Error numbers of the standard MCUmgr groups that we answer with (MGMT_ERR_* of the SMP specification).
 MGMT_EUNKNOWN = 1

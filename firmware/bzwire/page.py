@@ -1,6 +1,6 @@
 """Log records and pages: one page holds the encounters of one window, encrypted and authenticated.
 
-Layout: SPEC.md "Pages". `seal` is run by the token, `read_header` and `open_page` by the host; AES comes in as
+Layout: SPEC.md "Pages". `seal_into` is run by the token, `read_header` and `open_page` by the host; AES comes in as
 `ecb(key, blocks) -> blocks` because the stock ESP32 build has ECB but no CTR.
 """
 
@@ -12,7 +12,7 @@ from .keys import hmac_sha256, page_keys, same
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from typing_extensions import Buffer
 
@@ -157,14 +157,21 @@ class PageHeader:
         )
 
 
-def pack_record(record: Record) -> bytes:
-    """23 bytes. Raises OutOfRange rather than cut a value."""
+def pack_record_into(page: bytearray, offset: int, record: Record) -> None:
+    """Write 23 bytes at `offset`. Raises OutOfRange rather than cut a value."""
     kind, rotating_id, first_s, last_s, packets, scans, rssi_max, rssi_mean, tx = record.fields()
     unsigned_ok = 0 <= kind < 256 and 0 <= first_s < 65536 and 0 <= last_s < 65536 and 0 <= packets < 65536
     signed_ok = -128 <= rssi_max < 128 and -128 <= rssi_mean < 128 and -128 <= tx < 128
     if len(rotating_id) != 12 or not unsigned_ok or not signed_ok or not 0 <= scans < 256:
         raise OutOfRange("record value out of range")
-    return struct.pack(RECORD, kind, rotating_id, first_s, last_s, packets, scans, rssi_max, rssi_mean, tx)
+    struct.pack_into(RECORD, page, offset, kind, rotating_id, first_s, last_s, packets, scans, rssi_max, rssi_mean, tx)
+
+
+def pack_record(record: Record) -> bytes:
+    """23 bytes. Raises OutOfRange rather than cut a value."""
+    packed = bytearray(RECORD_BYTES)
+    pack_record_into(packed, 0, record)
+    return bytes(packed)
 
 
 def unpack_record(data: "Buffer", offset: int = 0) -> Record:
@@ -180,7 +187,7 @@ def unpack_record(data: "Buffer", offset: int = 0) -> Record:
 
 
 def _apply_keystream(
-    data: bytearray, key: bytes, sequence: int, boot_id: int, ecb: "Callable[[bytes, bytes], bytes]"
+    data: "bytearray | memoryview", key: bytes, sequence: int, boot_id: int, ecb: "Callable[[bytes, bytes], bytes]"
 ) -> None:
     """AES-CTR in place: counter block = "BZpg" || sequence || boot id || block number (uint32, big endian).
 
@@ -196,25 +203,43 @@ def _apply_keystream(
             at += 1
 
 
-def seal(
-    header: PageHeader, records: "Sequence[Record]", log_key: bytes, ecb: "Callable[[bytes, bytes], bytes]"
-) -> bytes:
-    """The bytes of a page: header, encrypted records, tag, CRC-32.
+def seal_into(
+    page: bytearray,
+    header: PageHeader,
+    records: "Iterable[Record]",
+    log_key: bytes,
+    ecb: "Callable[[bytes, bytes], bytes]",
+) -> int:
+    """Make a page in a buffer of MAX_PAGE_BYTES: header, encrypted records, tag, CRC-32; the page's length.
 
-    Fills header.count and header.length. Raises OutOfRange for more than MAX_RECORDS records or a value that does
-    not fit.
+    Takes the records one by one and needs no other large piece of memory, so that a token whose heap is in crumbs
+    still writes its log. Fills header.count and header.length. Raises OutOfRange for more than MAX_RECORDS records or
+    a value that does not fit.
     """
-    if len(records) > MAX_RECORDS:
-        raise OutOfRange("a page holds at most 64 records")
-    header.count = len(records)
-    header.length = OVERHEAD_BYTES + RECORD_BYTES * len(records)
-    head = header.pack()
+    at = HEADER_BYTES
+    for record in records:
+        if at == HEADER_BYTES + MAX_RECORDS * RECORD_BYTES:
+            raise OutOfRange("a page holds at most 64 records")
+        pack_record_into(page, at, record)
+        at += RECORD_BYTES
+    header.count = (at - HEADER_BYTES) // RECORD_BYTES
+    header.length = at + TAG_BYTES + CRC_BYTES
+    page[:HEADER_BYTES] = header.pack()
+    view = memoryview(page)
     cipher_key, tag_key = page_keys(log_key)
-    body = bytearray(b"".join([pack_record(record) for record in records]))
-    _apply_keystream(body, cipher_key, header.sequence, header.boot_id, ecb)
-    tag = hmac_sha256(tag_key, head, body)[:TAG_BYTES]
-    page = head + body + tag
-    return page + struct.pack("<I", binascii.crc32(page) & 0xFFFFFFFF)
+    _apply_keystream(view[HEADER_BYTES:at], cipher_key, header.sequence, header.boot_id, ecb)
+    page[at : at + TAG_BYTES] = hmac_sha256(tag_key, view[:at])[:TAG_BYTES]
+    at += TAG_BYTES
+    struct.pack_into("<I", page, at, binascii.crc32(view[:at]) & 0xFFFFFFFF)
+    return header.length
+
+
+def seal(
+    header: PageHeader, records: "Iterable[Record]", log_key: bytes, ecb: "Callable[[bytes, bytes], bytes]"
+) -> bytes:
+    """`seal_into` a buffer of its own; the bytes of the page."""
+    page = bytearray(MAX_PAGE_BYTES)
+    return bytes(page[: seal_into(page, header, records, log_key, ecb)])
 
 
 def read_header(data: "Buffer") -> PageHeader:

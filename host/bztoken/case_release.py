@@ -1,4 +1,4 @@
-"""Takes the day keys of an infected person from their token, after the wearer held the button. There is no other way."""
+"""Takes the day keys of an infected person from their token after the wearer held the button; no other way exists."""
 
 import asyncio
 import time
@@ -14,6 +14,7 @@ from bztoken.link.token_link import TokenLink
 from bztoken.registry.database import open_registry
 from bzwire import messages
 from bzwire.bluezone import DAY_S, KEY_BYTES, SLOTS_PER_DAY, day_of
+from bzwire.page import CLOCK_UNSET
 
 POLL_S = 0.5
 
@@ -35,6 +36,11 @@ def release_keys(home: Home, port: str, days: int, on_waiting: Callable[[], None
 
         async def run() -> ReleasedKeys:
             async with connect(home, registry, port) as known:
+                if known.info.clock_state == CLOCK_UNSET:
+                    raise LinkError(
+                        f"The clock of the token at {port} is not set, so it does not know its days: run `bztoken sync "
+                        f"--port {port}` first."
+                    )
                 return ReleasedKeys(known.label, await _release(known.link, days, on_waiting))
 
         return asyncio.run(run())
@@ -50,7 +56,8 @@ async def _release(link: TokenLink, days: int, on_waiting: Callable[[], None]) -
             return _case_keys(answer)
         if answer["st"] == messages.RELEASE_NONE:
             raise LinkError(
-                "The button was not held within a minute: nothing was released. Ask the wearer again when they are ready."
+                "The button was not held within a minute: nothing was released. Ask the wearer again when they are "
+                "ready."
             )
         await asyncio.sleep(POLL_S)
 

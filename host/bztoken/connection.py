@@ -1,4 +1,6 @@
-"""From a port to a token that is known: opens the cable, finds out which token of the registry it is, proves both sides."""
+"""From a port to a token that is known: opens the cable, finds out which token of the registry it is, proves both
+sides.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,7 +8,7 @@ from dataclasses import dataclass
 
 from bztoken.errors import LinkError
 from bztoken.home import Home
-from bztoken.link.token_link import TokenLink
+from bztoken.link.token_link import Info, TokenLink
 from bztoken.registry import tokens
 from bztoken.registry.database import Registry
 
@@ -19,6 +21,7 @@ class KnownToken:
     token_id: int
     label: str
     keys: tokens.TokenKeys
+    info: Info
 
 
 @asynccontextmanager
@@ -29,7 +32,7 @@ async def connect(home: Home, registry: Registry, port: str) -> AsyncIterator[Kn
         info = await link.info()
         if not info.provisioned:
             raise LinkError(
-                f"The token at {port} is not provisioned: give it a label with `bztoken provision --port {port} --label ..`."
+                f"The token at {port} is not provisioned: run `bztoken provision --port {port} --label ..` first."
             )
         challenge = await link.challenge()
         with registry.read() as session:
@@ -41,6 +44,6 @@ async def connect(home: Home, registry: Registry, port: str) -> AsyncIterator[Kn
                     f"The token at {port} is not of this registry: nothing was read; look in which registry it was "
                     "provisioned."
                 )
-            known = KnownToken(link, token.id, token.label, tokens.token_keys(master_key, token.uid))
+            known = KnownToken(link, token.id, token.label, tokens.token_keys(master_key, token.uid), info)
         await link.open_session(challenge, known.keys.auth_key)
         yield known

@@ -27,7 +27,7 @@ class Provisioned:
 
 
 def provision(home: Home, port: str, label: str, role: str = tokens.ROLE_PERSON) -> Provisioned:
-    """Provision the blank token at a port and set its clock. Raises LinkError or RegistryError; then nothing changed."""
+    """Provision the blank token at a port, set its clock. Raises LinkError or RegistryError; then nothing changed."""
     with open_registry(home) as registry:
         return asyncio.run(_provision(home, registry, port, label, role))
 

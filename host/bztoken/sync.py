@@ -9,18 +9,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sqlalchemy.orm import Session
+
 from bztoken.connection import KnownToken, connect
-from bztoken.errors import LinkError
+from bztoken.errors import LinkError, PageDamaged
 from bztoken.home import Home
 from bztoken.registry import logs, pages, syncs
 from bztoken.registry.database import Registry, open_registry
-from bztoken.registry.models import Token
+from bztoken.registry.models import Log, Token
 from bzwire import messages
 from bzwire.errors import Truncated, WireError
-from bzwire.page import check_page
+from bzwire.page import check_page, read_header
 
 COMMIT_PAGES = 96  # a third of a day: what a cut costs at most, and few enough fsyncs
-MAX_DAMAGED_READS = 3
+READS_OF_DAMAGED = 3
 
 # Told (pages done, pages in all).
 Progress = Callable[[int, int], None]
@@ -42,7 +44,7 @@ class SyncResult:
 
 
 def sync(home: Home, port: str, progress: Progress) -> SyncResult:
-    """Sync the token at a port. Raises LinkError or RegistryError; what was committed before stays and is not read again."""
+    """Sync the token at a port. Raises LinkError or RegistryError; what was committed stays and is not read again."""
     with open_registry(home) as registry:
         return asyncio.run(_sync(home, registry, port, progress))
 
@@ -67,6 +69,8 @@ class _Reader:
         self._next = 0
         self._first = 0
         self._end = 0
+        self._damaged: list[int] = []  # pages that never arrived whole
+        self._keep_from: int | None = None  # lowest page that the token must not delete: a technician may save it
 
     async def run(self) -> SyncResult:
         started = time.monotonic()
@@ -77,7 +81,20 @@ class _Reader:
             self._result.seconds = time.monotonic() - started
             self._result.repeats = self._link.repeats
             with self._registry.write() as session:
-                syncs.finish(session, self._sync_id, self._result.pages_new, self._result.pages_known, self._done())
+                syncs.finish(
+                    session,
+                    self._sync_id,
+                    self._result.pages_new,
+                    self._result.pages_known,
+                    min(self._damaged, default=None),
+                    self._done(),
+                )
+        if self._damaged:
+            raise LinkError(
+                f"{len(self._damaged)} of {self._end - self._first} pages are damaged on the token, the first is page "
+                f"{self._damaged[0]}: all others are stored, and the token keeps what was not taken over; let a "
+                "technician look at it within 14 days."
+            )
         return self._result
 
     def _done(self) -> bool:
@@ -99,6 +116,7 @@ class _Reader:
         with self._registry.write() as session:
             log = logs.log_of_token(session, session.get_one(Token, self._known.token_id))
             stored = pages.next_sequence(session, log)
+            self._keep_from = syncs.lowest_damaged(session, log, int(status["f"]))
             self._sync_id = syncs.start(
                 session, log, int(time.time()), result.clock_offset_ms, result.round_trip_ms, stored
             )
@@ -106,28 +124,31 @@ class _Reader:
         self._next = max(stored, int(status["f"])) if stored <= self._end else int(status["f"])
         self._first = self._next
         if self._next > int(status["a"]) + 1 and self._next == stored:
-            await self._acknowledge(stored - 1)
+            await self._acknowledge()
 
     async def _read_all(self) -> None:
-        damaged = 0
+        attempts = 0
         self._progress(0, self._end - self._first)
         while self._next < self._end:
             try:
                 await self._read_piece()
-                damaged = 0
-            except WireError as error:
-                damaged += 1
+                attempts = 0
+            except WireError:
+                attempts += 1
                 self._rest = b""
-                if damaged >= MAX_DAMAGED_READS:
-                    await self._commit()
-                    raise LinkError(
-                        f"Page {self._next} arrives damaged from the token ({error}): the pages before it are stored, "
-                        "nothing was deleted; keep the token and ask a technician."
-                    ) from None
+                if attempts == READS_OF_DAMAGED:
+                    self._keep_on_token(self._next)
+                    self._next += 1
+                    attempts = 0
             if len(self._waiting) >= COMMIT_PAGES:
                 await self._commit()
             self._progress(self._next - self._first, self._end - self._first)
         await self._commit()
+
+    def _keep_on_token(self, sequence: int) -> None:
+        """This page is damaged or forged: go on behind it, and let the token delete nothing from it on."""
+        self._damaged.append(sequence)
+        self._keep_from = sequence if self._keep_from is None else min(self._keep_from, sequence)
 
     async def _read_piece(self) -> None:
         answer = await self._link.command(messages.CMD_READ, s=self._next, o=len(self._rest), n=messages.MAX_READ_BYTES)
@@ -161,12 +182,23 @@ class _Reader:
         with self._registry.write() as session:
             log = logs.log_of_token(session, session.get_one(Token, self._known.token_id))
             for raw in self._waiting:
-                if pages.import_page(session, log, raw, self._known.keys.first_log_key, now_s):
-                    self._result.pages_new += 1
-                else:
-                    self._result.pages_known += 1
+                self._import(session, log, raw, now_s)
         self._waiting.clear()
-        await self._acknowledge(self._next - 1)
+        await self._acknowledge()
 
-    async def _acknowledge(self, sequence: int) -> None:
-        await self._link.command(messages.CMD_ACKNOWLEDGE, s=sequence)
+    def _import(self, session: Session, log: Log, raw: bytes, now_s: int) -> None:
+        try:
+            new = pages.import_page(session, log, raw, self._known.keys.first_log_key, now_s)
+        except PageDamaged:
+            self._keep_on_token(read_header(raw).sequence)
+            return
+        if new:
+            self._result.pages_new += 1
+        else:
+            self._result.pages_known += 1
+
+    async def _acknowledge(self) -> None:
+        """Everything before the cursor is committed: the token may delete it, but for what it has to keep."""
+        sequence = self._next - 1 if self._keep_from is None else min(self._next, self._keep_from) - 1
+        if sequence > 0:
+            await self._link.command(messages.CMD_ACKNOWLEDGE, s=sequence)

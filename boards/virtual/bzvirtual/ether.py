@@ -14,6 +14,7 @@ from .world import Position
 ADVERTISING_DELAY_US = 10_000  # Bluetooth adds 0 to 10 ms to each interval
 # Broadcasts that ended longer ago than any scan lasts are forgotten.
 FORGET_US = 120 * 1_000_000
+FOR_EVER_US = 1 << 60
 
 
 @dataclass
@@ -57,11 +58,14 @@ class Station:
     address: bytes = b"\x00" * 6
     broadcasts: list[Broadcast] = field(default_factory=list)
     scan: Scan | None = None
+    on_broadcast: Callable[["Station", Broadcast], None] | None = None  # the ether's, once the station has joined
 
     def advertise(self, now_us: int, interval_us: int, data: bytes, connectable: bool = True) -> None:
         """Broadcast from now on."""
         self.stop_advertising(now_us)
         self.broadcasts.append(Broadcast(now_us, max(20_000, interval_us), self.address, data, connectable))
+        if self.on_broadcast is not None:
+            self.on_broadcast(self, self.broadcasts[-1])
 
     def stop_advertising(self, now_us: int) -> None:
         """Silence from now on."""
@@ -69,8 +73,8 @@ class Station:
             self.broadcasts[-1].end_us = now_us
 
     def start_scan(self, now_us: int, duration_us: int) -> None:
-        """Listen from now on."""
-        self.scan = Scan(now_us, now_us + duration_us, now_us)
+        """Listen from now on; a duration of 0 is for ever."""
+        self.scan = Scan(now_us, now_us + (duration_us or FOR_EVER_US), now_us)
 
 
 class Ether:
@@ -79,11 +83,17 @@ class Ether:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self.stations: list[Station] = []
-        self.on_broadcast: Callable[[Station, Broadcast], None] | None = None  # a sniffer may listen
+        # A sniffer may listen: it is told each broadcast when it begins; its end is filled in later.
+        self.on_broadcast: Callable[[Station, Broadcast], None] | None = None
 
     def join(self, station: Station) -> None:
         """A radio is there from now on."""
         self.stations.append(station)
+        station.on_broadcast = self._tell_sniffer
+
+    def _tell_sniffer(self, station: Station, broadcast: Broadcast) -> None:
+        if self.on_broadcast is not None:
+            self.on_broadcast(station, broadcast)
 
     def hear(self, listener: Station, until_us: int) -> list[Packet]:
         """Packets of the running scan that were not given out yet, in time order, up to `until_us`."""

@@ -1,7 +1,8 @@
 """A fleet in a folder: run it through virtual days, keep flash images, phone histories and the truth, find it again.
 
 Layout of the folder: `fleet.json` (world, seed, span, members), `truth.json` (true contacts), `app/` (compiled
-application), one folder a token (`flash.bin`, `state.json`), `phone-NAME.tsv` and `phone-NAME.json` (history, case list).
+application), one folder a token (`flash.bin`, `state.json`), `phone-NAME.tsv` and `phone-NAME.json` (history, case
+list).
 """
 
 import json

@@ -1,8 +1,8 @@
 """Virtual time: a discrete-event loop in which every token runs its real program, repeatably from a seed.
 
-A token that waits says until when. The loop takes the earliest 50 ms in which anybody wants to run, lets those tokens
-run side by side, and then applies what they told their radios. Scan results reach a token only up to the start of that
-slice, when all others have lived so far: so the order in which processes run cannot matter.
+A token that waits says until when, and until then its radio does not change. So a token that does not listen may run on
+ahead of the others; one that listens runs only when all others have lived as far as it has, and then hears exactly what
+was on the air. The order in which processes happen to run cannot matter, and the two cores of a small machine are busy.
 """
 
 import struct
@@ -17,7 +17,8 @@ from .ether import Ether, Packet, Station
 from .phone import Phone
 from .process import HARD_RESET, Command, TokenProcess
 
-SLICE_US = 50_000
+AHEAD_US = 20_000_000  # how far a token that does not listen may run ahead: bounds what the air must remember
+BOOT_LOOP = 20  # restarts in a row without ever waiting
 CONNECTABLE, NOT_CONNECTABLE = 0, 3  # advertising types of a scan result
 RANDOM_ADDRESS = 1
 
@@ -44,7 +45,7 @@ def apply_command(station: Station, state_of: TokenProcess, command: Command) ->
     elif command.kind == pipe.ADDRESS:
         station.address = payload
     elif command.kind == pipe.RTC_SET:
-        state_of.folder.state.rtc_offset_us = struct.unpack(pipe.RTC_ARGS, payload)[0]
+        state_of.note_clock(now_us, struct.unpack(pipe.RTC_ARGS, payload)[0])
     elif command.kind == pipe.RTC_MEMORY:
         state_of.folder.state.rtc_memory = payload.hex()
 
@@ -60,11 +61,9 @@ class Token:
     pins: Callable[[int, int, int], None] | None = None  # told time_us, pin, level
 
     def due_us(self) -> int:
-        """When it runs next: its own wish, or the slice after its scan's end."""
+        """When it runs next: its own wish, or its scan's end. Until then its radio stays as it is."""
         scan = self.station.scan
-        if scan is None:
-            return self.next_us
-        return min(self.next_us, -(-scan.end_us // SLICE_US) * SLICE_US)
+        return self.next_us if scan is None else min(self.next_us, scan.end_us)
 
 
 class Lockstep:
@@ -93,63 +92,95 @@ class Lockstep:
     def run_until(self, end_us: int, progress: Callable[[int], None] | None = None) -> None:
         """Let the world live until then. Raises TokenDied."""
         while True:
-            due_us = min(
-                [token.due_us() for token in self.tokens] + [phone.next_us for phone in self.phones], default=end_us
-            )
+            dues_us = [token.due_us() for token in self.tokens] + [phone.next_us for phone in self.phones]
+            due_us = min(dues_us, default=end_us)
             if due_us >= end_us:
                 break
             if progress is not None and due_us // 60_000_000 != self.now_us // 60_000_000:
                 progress(due_us)
             self.now_us = max(self.now_us, due_us)
-            self._run_slice(self.now_us // SLICE_US * SLICE_US)
+            self._run_round(due_us, end_us)
         self.now_us = end_us
 
-    def _run_slice(self, start_us: int) -> None:
+    def _run_round(self, due_us: int, end_us: int) -> None:
+        """Run whoever may: all that are due now, and those that do not listen a little ahead."""
+        ahead_us = min(due_us + AHEAD_US, end_us)
+        group = [
+            (token, at_us)
+            for token in self.tokens
+            if (at_us := token.due_us()) == due_us or (token.station.scan is None and at_us < ahead_us)
+        ]
+        # What phones and listeners hear lies before due_us, so what the group does from then on cannot reach them.
         for phone in self.phones:
-            while phone.next_us < start_us + SLICE_US:
+            if phone.next_us == due_us:
                 phone.step(self.ether)
-        group = [token for token in self.tokens if token.due_us() < start_us + SLICE_US]
-        for token in group:
+        for token, at_us in group:
             token.wakes += 1
-            token.process.wake(token.due_us(), self._events(token, start_us))
-        for token in group:
+            token.process.wake(at_us, self._events(token, at_us))
+        for token, _ in group:
             self._take_turn(token)
 
     def _events(self, token: Token, until_us: int) -> bytes:
         scan = token.station.scan
+        if scan is None:
+            return b""
         events = [result_event(packet) for packet in self.ether.hear(token.station, until_us)]
-        if scan is not None and scan.end_us <= until_us:
+        if scan.end_us <= until_us:
             token.station.scan = None
             events.append(pipe.event(pipe.SCAN_DONE, scan.end_us))
         return b"".join(events)
 
     def _take_turn(self, token: Token) -> None:
-        """Take commands until the token waits again."""
+        """Take commands until the token waits again. Raises TokenDied for one that restarts without end."""
+        for _ in range(BOOT_LOOP):
+            if self._waits(token):
+                return
+        raise TokenDied(f"The token in {token.process.folder.path.name} restarts without end.")
+
+    def _waits(self, token: Token) -> bool:
+        """Take commands until the token waits (True) or begins anew (False)."""
         while True:
             for command in token.process.read_commands():
                 if command.kind == pipe.WAIT:
                     (token.next_us,) = struct.unpack(pipe.WAIT_ARGS, command.payload)
-                    return
+                    return True
+                if command.kind == pipe.POWER_CUT:
+                    self._go_dark(token, command.time_us)
+                    return True
                 if command.kind == pipe.RESET:
-                    self._restart(token, command)
-                elif command.kind == pipe.PIN_OUT:
+                    cause, sleep_ms = struct.unpack(pipe.RESET_ARGS, command.payload)
+                    self._boot(token, cause, command.time_us + sleep_ms * 1000)
+                    return False  # nothing that the old program said after its reset counts
+                if command.kind == pipe.PIN_OUT:
                     if token.pins is not None:
                         token.pins(command.time_us, *struct.unpack(pipe.PIN_ARGS, command.payload))
                 else:
                     apply_command(token.station, token.process, command)
 
-    def _restart(self, token: Token, command: Command) -> None:
-        cause, sleep_ms = struct.unpack(pipe.RESET_ARGS, command.payload)
-        self.restart(token, cause, command.time_us + sleep_ms * 1000)
-
-    def restart(self, token: Token, cause: int = HARD_RESET, now_us: int | None = None) -> None:
-        """Reset a token: its program begins again, flash and clock stay."""
-        now_us = self.now_us if now_us is None else now_us
-        token.process.stop()
+    def _boot(self, token: Token, cause: int, now_us: int) -> None:
+        token.process.halt(now_us)
         token.station.stop_advertising(now_us)
         token.station.scan = None
         token.process.folder.state.boot_cause = cause
         token.process.start(now_us)
+
+    def restart(self, token: Token, cause: int = HARD_RESET) -> None:
+        """Reset a token, or power it up again: its program begins again, flash stays, and the clock if it is on."""
+        self._boot(token, cause, self.now_us)
+        self._take_turn(token)
+
+    def cut_power(self, token: Token) -> None:
+        """Off this instant, even in the middle of a computation; the clock is lost. `restart` powers it up."""
+        self._go_dark(token, self.now_us)
+
+    def _go_dark(self, token: Token, now_us: int) -> None:
+        token.process.kill()
+        token.process.power_cut_after_bytes = None
+        token.process.folder.state.rtc_offset_us = None
+        token.process.folder.state.rtc_memory = ""
+        token.station.stop_advertising(now_us)
+        token.station.scan = None
+        token.next_us = pipe.FOR_EVER
 
     def press_button(self, token: Token, pin: int, level: int) -> None:
         """An edge at the button, now."""
@@ -177,9 +208,6 @@ class Lockstep:
     def stop(self) -> None:
         """Power everything down and keep what a board keeps."""
         for token in self.tokens:
-            state = token.process.folder.state
-            token.process.stop()
-            if state.rtc_offset_us is not None and state.drift_ppm:
-                state.rtc_offset_us += (self.now_us - token.process.started_us) * state.drift_ppm // 1_000_000
-            state.boot_cause = HARD_RESET
+            token.process.halt(self.now_us)
+            token.process.folder.state.boot_cause = HARD_RESET
             token.process.folder.save()

@@ -1,5 +1,5 @@
-"""A Bluezone phone as AIR.md describes the Android app: scans 40 s in every 300 s in batches of 10 s, advertises 15 s on
-and 15 s off at low power, and keeps a contact history.
+"""A Bluezone phone as AIR.md describes the Android app: scans 40 s in every 300 s in batches of 10 s, advertises 15 s
+on and 15 s off at low power, and keeps a contact history.
 """
 
 import hashlib

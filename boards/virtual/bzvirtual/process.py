@@ -19,8 +19,8 @@ HARD_RESET = 2
 EPOCH_2000_US = 946684800 * 1_000_000
 # An ESP32 without PSRAM leaves about 110 KiB to Python; we allow 80 KiB, and a 64-bit word takes twice as much.
 FIRMWARE_HEAP_BYTES = 160 * 1024
-# What interpreter and stand-in modules take before the firmware's first line: 37.5 KiB by `make bench-token`.
-BOARD_HEAP_BYTES = 40 * 1024
+# What interpreter and stand-in modules take before the firmware's first line: 40.1 KiB by `make bench-token`.
+BOARD_HEAP_BYTES = 41 * 1024
 
 
 @dataclass
@@ -77,8 +77,16 @@ class TokenFolder:
 class TokenProcess:
     """A running board. `start` may be called again after `stop` or when the program asked for a reset."""
 
-    def __init__(self, folder: TokenFolder, application: Application, seed: bytes | None, lockstep: bool) -> None:
+    def __init__(
+        self,
+        folder: TokenFolder,
+        application: Application,
+        seed: bytes | None,
+        lockstep: bool,
+        firmware_heap_bytes: int = FIRMWARE_HEAP_BYTES,
+    ) -> None:
         self.folder = folder
+        self._heap_bytes = BOARD_HEAP_BYTES + firmware_heap_bytes
         self._application = application
         self._seed = seed
         self._lockstep = lockstep
@@ -86,7 +94,10 @@ class TokenProcess:
         self._received = bytearray()
         self._wake_fd = self.command_fd = self.stdin_fd = self.stdout_fd = -1
         self._stdin_read_fd = -1
-        self.started_us = 0
+        self._last_output = b""  # what the console said before the power went
+        self._clock_set_us = 0  # since then the clock has drifted from its offset
+        self.power_cut_after_bytes: int | None = None  # from the next start on; see device/esp32.py
+        self.ticks_at_boot_ms = 0  # from the next start on: 0 on a chip, more to meet the wrap of the ticks sooner
 
     def start(self, now_us: int) -> None:
         """Power up at this true time."""
@@ -94,7 +105,7 @@ class TokenProcess:
         if state.rtc_offset_us is None:
             state.rtc_offset_us = EPOCH_2000_US - now_us
         state.boots += 1
-        self.started_us = now_us
+        self._clock_set_us = now_us
         child_in, self._wake_fd = os.pipe()
         self.command_fd, child_out = os.pipe()
         self._stdin_read_fd, self.stdin_fd = os.pipe()
@@ -107,11 +118,20 @@ class TokenProcess:
             "boot_cause": state.boot_cause,
             "rtc_memory": state.rtc_memory,
             "flash": str(self.folder.flash.resolve()),
+            "power_cut_after_bytes": self.power_cut_after_bytes,
+            "ticks_at_boot_ms": self.ticks_at_boot_ms,
             "application": str(self._application.rom.resolve()),
         }
-        heap = FIRMWARE_HEAP_BYTES + BOARD_HEAP_BYTES
         self._process = subprocess.Popen(
-            [interpreter(), "-X", f"heapsize={heap // 1024}K", "-m", "vboot", str(child_in), str(child_out)],
+            [
+                interpreter(),
+                "-X",
+                f"heapsize={self._heap_bytes // 1024}K",
+                "-m",
+                "vboot",
+                str(child_in),
+                str(child_out),
+            ],
             stdin=self._stdin_read_fd,
             stdout=child_stdout,
             stderr=subprocess.STDOUT,
@@ -124,12 +144,32 @@ class TokenProcess:
         self._received.clear()
         self.wake(now_us, json.dumps(config).encode())
 
+    def note_clock(self, now_us: int, rtc_offset_us: int) -> None:
+        """The program set its clock."""
+        self.folder.state.rtc_offset_us = rtc_offset_us
+        self._clock_set_us = now_us
+
+    def _settle_clock(self, now_us: int) -> None:
+        """Put what the clock has drifted since it was set into the offset that the board keeps."""
+        state = self.folder.state
+        if self._process is not None and state.rtc_offset_us is not None:
+            state.rtc_offset_us += (now_us - self._clock_set_us) * state.drift_ppm // 1_000_000
+            self._clock_set_us = now_us
+
+    def halt(self, now_us: int) -> None:
+        """End the program at this true time, as a reset or a charger's switch does: the clock goes on."""
+        self._settle_clock(now_us)
+        self.stop()
+
     def stop(self) -> None:
         """Cut the power: the program ends where it stands."""
         if self._process is None:
             return
+        self._last_output = self.read_console()
         for descriptor in (self._wake_fd, self.command_fd, self.stdin_fd, self.stdout_fd, self._stdin_read_fd):
             os.close(descriptor)
+        # A closed number may soon be another token's.
+        self._wake_fd = self.command_fd = self.stdin_fd = self.stdout_fd = self._stdin_read_fd = -1
         try:
             self._process.wait(timeout=2)
         except subprocess.TimeoutExpired:
@@ -182,12 +222,15 @@ class TokenProcess:
         os.write(self.stdin_fd, data)
 
     def read_console(self) -> bytes:
-        """Serial output so far, without waiting."""
+        """Serial output so far, without waiting; what came before a restart is not lost on the line."""
+        earlier, self._last_output = self._last_output, b""
+        if self._process is None:
+            return earlier
         os.set_blocking(self.stdout_fd, False)
         try:
-            return os.read(self.stdout_fd, 65536)
+            return earlier + os.read(self.stdout_fd, 65536)
         except BlockingIOError:
-            return b""
+            return earlier
 
     def unread_console_bytes(self) -> int:
         """Bytes that wait in the token's serial input."""

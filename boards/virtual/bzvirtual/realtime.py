@@ -91,14 +91,14 @@ class RealTimeFleet:
 
     def _start(self, port: Port) -> None:
         port.process.start(now_us())
-        os.set_blocking(port.process.stdout_fd, False)
         self._selector.register(port.process.stdout_fd, selectors.EVENT_READ, lambda: self._from_token(port))
         self._selector.register(port.process.command_fd, selectors.EVENT_READ, lambda: self._commands(port))
 
     def _halt(self, port: Port) -> None:
         self._selector.unregister(port.process.stdout_fd)
         self._selector.unregister(port.process.command_fd)
-        port.process.stop()
+        port.process.halt(now_us())
+        self._from_token(port)
         port.station.stop_advertising(now_us())
         port.station.scan = None
 
@@ -115,7 +115,7 @@ class RealTimeFleet:
             os.write(port.process.stdin_fd, taken)
 
     def _from_token(self, port: Port) -> None:
-        data = os.read(port.process.stdout_fd, 65536)
+        data = port.process.read_console()
         while data and port.plugged:
             try:
                 data = data[os.write(port.master, data) :]

@@ -1,7 +1,7 @@
 """Who is where and when: a plain text world file, positions over time, and the true contacts that follow from them.
 
-Format (see worlds/village.world): `world NAME`, `timezone +H`, `loss SHARE`, `place NAME X Y indoor|outdoor`,
-`spot PLACE NAME DX DY`, `person NAME "Shown name" token|phone` followed by indented `HH:MM PLACE/SPOT` lines. Days repeat.
+Format (see worlds/village.world): `world NAME`, `timezone +H`, `loss SHARE`, `place NAME X Y indoor|outdoor`, `spot
+PLACE NAME DX DY`, `person NAME "Shown name" token|phone` followed by indented `HH:MM PLACE/SPOT` lines. Days repeat.
 Distances are metres, times are local.
 """
 

@@ -32,6 +32,8 @@ def add(
         raise typer.BadParameter("give exactly one of --list and --port")
     home: Home = ctx.obj
     with open_registry(home) as registry:
+        with registry.read() as session:
+            cases.require_free_name(session, name)
         if case_list is not None:
             keys = read_case_list(case_list)
             _record(registry, name, cases.SOURCE_LIST, None, keys)

@@ -5,9 +5,18 @@ from typing import Annotated
 
 import typer
 
-from bztoken.cli.output import DEFAULT_ZONE, answer_json, answer_table, local_day_and_time, local_time, zone_named
+from bztoken.cli.output import (
+    DEFAULT_ZONE,
+    answer,
+    answer_json,
+    answer_table,
+    local_day_and_time,
+    local_time,
+    zone_named,
+)
 from bztoken.cli.registry import AsJson
 from bztoken.home import Home
+from bztoken.matching.rules import VERDICT_F1
 from bztoken.registry.database import open_registry
 from bztoken.registry.exposures import NamedExposure, list_exposures
 
@@ -28,11 +37,29 @@ def list_all(
         found = list_exposures(session, case)
         documents = [_document(named) for named in found]
         rows = [_row(named, local) for named in found]
+        calls = _who_to_call(found)
     if as_json:
         answer_json({"exposures": documents})
         return
     headings = ("case", "who", "day (UTC)", f"from - to ({zone})", "minutes", "close minutes", "band", "verdict")
     answer_table(headings, rows, "No exposures: run `bztoken match` after adding cases and logs.")
+    for sentence in calls:
+        answer(sentence)
+
+
+def _who_to_call(found: list[NamedExposure]) -> list[str]:
+    """One sentence a case: its close contacts, each once."""
+    by_case: dict[str, dict[str, int]] = {}
+    for named in found:
+        if named.exposure.verdict == VERDICT_F1:
+            minutes = by_case.setdefault(named.case, {})
+            minutes[named.who] = minutes.get(named.who, 0) + named.exposure.close_minutes
+    return [
+        f"Close contacts (F1) of {case}: "
+        + ", ".join(f"{who} ({spent} minutes)" for who, spent in people.items())
+        + "."
+        for case, people in by_case.items()
+    ]
 
 
 def _row(named: NamedExposure, zone: tzinfo) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""Holds what the registry says against what was true in a virtual world. Only here are truth and registry side by side."""
+"""Holds what the registry says against what was true in a virtual world; both meet only here."""
 
 import json
 from dataclasses import dataclass
@@ -87,10 +87,8 @@ def compare(home: Home, folder: Path, minutes: int) -> Score:
 def _registry_side(home: Home) -> tuple[dict[str, str], set[Pair], set[str]]:
     """(label of the token of each case, F1 pairs, labels that have a log)."""
     with open_registry(home) as registry, registry.read() as session:
-        cases = {
-            name: label
-            for name, label in session.execute(select(Case.name, Token.label).join(Token, Case.token_id == Token.id))
-        }
+        rows_of_cases = session.execute(select(Case.name, Token.label).join(Token, Case.token_id == Token.id))
+        cases = {name: label for name, label in rows_of_cases}  # noqa: C416 - rows are no pairs to the type checker
         rows = session.execute(
             select(Case.name, Log.label, Exposure.first_s)
             .join(Exposure, Exposure.case_id == Case.id)

@@ -5,23 +5,22 @@ from enum import IntEnum
 from smp.error import ErrorV1, ErrorV2
 from smp.message import WriteRequest, WriteResponse
 
-from bzwire import messages
+from bzwire import errors, messages
 from bzwire.smp import GROUP_TOKEN
 
 
 class TokenRefusal(IntEnum):
     """bzwire.errors RC_* as smpclient wants them."""
 
-    NOT_PROVISIONED = 1
-    ALREADY_PROVISIONED = 2
-    NOT_AUTHENTICATED = 3
-    BAD_MAC = 4
-    REPLAY = 5
-    BAD_REQUEST = 6
-    BAD_CURSOR = 7
-    NOT_CONSENTED = 8
-    STORAGE = 9
-    CLOCK_NOT_SET = 10
+    NOT_PROVISIONED = errors.RC_NOT_PROVISIONED
+    ALREADY_PROVISIONED = errors.RC_ALREADY_PROVISIONED
+    NOT_AUTHENTICATED = errors.RC_NOT_AUTHENTICATED
+    BAD_MAC = errors.RC_BAD_MAC
+    REPLAY = errors.RC_REPLAY
+    BAD_REQUEST = errors.RC_BAD_REQUEST
+    BAD_CURSOR = errors.RC_BAD_CURSOR
+    NOT_CONSENTED = errors.RC_NOT_CONSENTED
+    STORAGE = errors.RC_STORAGE
 
 
 class TokenErrorV1(ErrorV1):

@@ -7,6 +7,7 @@ answer is simply asked for again under a new counter.
 import asyncio
 import binascii
 import secrets
+import termios
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -33,6 +34,8 @@ TRIES = 5
 
 # A damaged answer shows itself as any of these.
 _NOISE = (TimeoutError, SMPException, SMPClientException, ValidationError, binascii.Error, ValueError, WireError)
+# A port that is gone, as its many layers say it; to be caught after _NOISE, for TimeoutError is an OSError.
+_GONE = (SMPTransportDisconnected, OSError, termios.error)
 
 
 class LineNoisy(LinkError):
@@ -90,12 +93,10 @@ class TokenLink:
     async def __aenter__(self) -> Self:
         try:
             await self._client.connect(TIMEOUT_S)
-        except LinkError:
-            raise
         except _NOISE:
+            pass  # the port is open, and the first question shows whether a token answers
+        except _GONE:
             await self._client.disconnect()
-            raise LinkError(self._not_a_token()) from None
-        except SMPTransportDisconnected:
             raise LinkError(self._pulled_out()) from None
         return self
 
@@ -123,10 +124,10 @@ class TokenLink:
                 await self._start_over(attempt)
             try:
                 answer: Any = await self._client.request(cast(Any, make()), TIMEOUT_S)
-            except SMPTransportDisconnected:
-                raise LinkError(self._pulled_out()) from None
             except _NOISE:
                 continue
+            except _GONE:
+                raise LinkError(self._pulled_out()) from None
             if success(answer):
                 return cast(WriteResponse, answer)
             raise self._refusal(answer)
@@ -141,10 +142,10 @@ class TokenLink:
         await asyncio.sleep(0.02 * 2**attempt)
         try:
             await self._client.connect(TIMEOUT_S)
-        except (SMPTransportDisconnected, LinkError):
-            raise LinkError(self._pulled_out()) from None
         except _NOISE:
             return  # the next try shows whether the line got better
+        except (LinkError, *_GONE):
+            raise LinkError(self._pulled_out()) from None
 
     @staticmethod
     def _refusal(answer: object) -> TokenRefused:

@@ -6,6 +6,7 @@ DTR and RTS stay low: on boards with a USB bridge those lines reset the chip or 
 import errno
 import logging
 import os
+import termios
 
 from serial import SerialException
 from smpclient.transport.serial import SMPSerialTransport
@@ -20,7 +21,7 @@ for _name in ("smpclient", "smp"):
     logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
 
 _REASONS = {
-    errno.ENOENT: "There is no port {port}: plug the token in, or look with `ls /dev/ttyUSB* /dev/ttyACM*` what is there.",
+    errno.ENOENT: "There is no port {port}: plug the token in; `ls /dev/ttyUSB* /dev/ttyACM*` shows what is there.",
     errno.EACCES: "You may not open {port}: add your user to the group that owns it (`sudo adduser $USER dialout`), "
     "then log in again.",
     errno.EAGAIN: "Another program is using {port}: close it, then try again.",
@@ -48,6 +49,8 @@ class TokenTransport(SMPSerialTransport):
             self._conn.reset_input_buffer()
         except (OSError, SerialException) as error:
             raise LinkError(_reason(address, error)) from None
+        except termios.error as error:  # pyserial lets it through when the port goes away in the middle
+            raise LinkError(_reason(address, OSError(*error.args))) from None
 
 
 def _reason(port: str, error: OSError) -> str:

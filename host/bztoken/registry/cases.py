@@ -20,12 +20,9 @@ def add_case(
     session: Session, name: str, source: str, token: Token | None, keys: Sequence[CaseKey], now_s: int
 ) -> Case:
     """Record a case with its keys in the caller's transaction. Raises CaseError: no or taken name, no keys."""
-    if not name.strip():
-        raise CaseError("a case needs a name, for example its number in the province's list")
+    require_free_name(session, name)
     if not keys:
         raise CaseError("there are no keys to record, so nothing could ever be matched: nothing was stored")
-    if by_name(session, name) is not None:
-        raise CaseError("a case of this name is recorded already: choose another name")
     token_id = None if token is None else token.id
     case = Case(name=name, source=source, token_id=token_id, recorded_at_s=now_s, state=STATE_ACTIVE)
     session.add(case)
@@ -33,6 +30,14 @@ def add_case(
     session.add_all(_key_row(case, key) for key in keys)
     session.flush()
     return case
+
+
+def require_free_name(session: Session, name: str) -> None:
+    """Raises CaseError when the name is empty or taken: to be asked before a wearer is asked to hold a button."""
+    if not name.strip():
+        raise CaseError("a case needs a name, for example its number in the province's list")
+    if by_name(session, name) is not None:
+        raise CaseError("a case of this name is recorded already: choose another name")
 
 
 def by_name(session: Session, name: str) -> Case | None:

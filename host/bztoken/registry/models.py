@@ -100,6 +100,7 @@ class Sync(Base):
     next_sequence: Mapped[int] = mapped_column(BigInteger)
     pages_new: Mapped[int]
     pages_known: Mapped[int]
+    damaged_sequence: Mapped[int | None] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(String(20))
 
 

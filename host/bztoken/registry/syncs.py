@@ -2,6 +2,7 @@
 
 import time
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from bztoken.registry.models import Log, Sync
@@ -24,6 +25,7 @@ def start(
         next_sequence=next_sequence,
         pages_new=0,
         pages_known=0,
+        damaged_sequence=None,
         state=STATE_RUNNING,
     )
     session.add(row)
@@ -31,10 +33,21 @@ def start(
     return row.id
 
 
-def finish(session: Session, sync_id: int, pages_new: int, pages_known: int, done: bool) -> None:
-    """Record how it ended."""
+def lowest_damaged(session: Session, log: Log, first_sequence: int) -> int | None:
+    """The first page from `first_sequence` on that an earlier sync found damaged on the token."""
+    query = select(func.min(Sync.damaged_sequence)).where(
+        Sync.log_id == log.id, Sync.damaged_sequence >= first_sequence
+    )
+    return session.scalar(query)
+
+
+def finish(
+    session: Session, sync_id: int, pages_new: int, pages_known: int, damaged_sequence: int | None, done: bool
+) -> None:
+    """Record how it ended; damaged_sequence: the lowest page that never arrived whole."""
     row = session.get_one(Sync, sync_id)
     row.ended_s = int(time.time())
     row.pages_new = pages_new
     row.pages_known = pages_known
+    row.damaged_sequence = damaged_sequence
     row.state = STATE_DONE if done else STATE_CUT

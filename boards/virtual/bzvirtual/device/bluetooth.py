@@ -79,6 +79,7 @@ class BLE:
                 self._set_address_mode(value)
             elif name not in ("rxbuf", "gap_name", "mtu", "bond", "mitm", "io", "le_secure"):
                 raise ValueError("unknown config param")
+        return None
 
     def _set_address_mode(self, mode):
         if mode != _ADDR_MODE_NRPA:
@@ -119,6 +120,7 @@ class BLE:
             if self._scanning:
                 self._scanning = False
                 self._send(pipe.SCAN_STOP)
+                self._call(_IRQ_SCAN_DONE, ())  # the port tells the end of a stopped scan too
             return
         if not 2500 <= window_us <= interval_us <= 10240000:
             raise OSError(22)

@@ -6,6 +6,7 @@ where the chip would silently keep the 0. `writeblocks` without an offset erases
 
 import errno
 
+import pipe
 from vclock import clock as _clock
 
 SECTOR_BYTES = 4096
@@ -18,9 +19,11 @@ _flash = None
 
 
 class NorFlash:
-    """The chip: an image file of whole sectors."""
+    """The chip: an image file of whole sectors. power_cut_after_bytes: where erasing and programming end in the middle,
+    None for never."""
 
-    def __init__(self, path):
+    def __init__(self, path, power_cut_after_bytes=None):
+        self._bytes_left = power_cut_after_bytes
         self._file = open(path, "r+b")
         self._file.seek(0, 2)
         self.size = self._file.tell()
@@ -34,8 +37,7 @@ class NorFlash:
     def erase_sector(self, address):
         if address % SECTOR_BYTES:
             raise OSError(errno.EINVAL)
-        self._file.seek(address)
-        self._file.write(_ERASED)
+        self._change(address, _ERASED)
         self.erases += 1
         _clock.spend_us(ERASE_US)
 
@@ -45,10 +47,19 @@ class NorFlash:
         new = int.from_bytes(buf, "big")
         if old & new != new:
             raise OSError(errno.EIO, "program without erase")
-        self._file.seek(address)
-        self._file.write(buf)
+        self._change(address, buf)
         self.programmed_bytes += len(buf)
         _clock.spend_us((len(buf) + 255) // 256 * PROGRAM_US_PER_256_BYTES)
+
+    def _change(self, address, buf):
+        self._file.seek(address)
+        if self._bytes_left is not None:
+            if self._bytes_left < len(buf):
+                self._file.write(bytes(buf)[: self._bytes_left])
+                _clock.link.send(pipe.POWER_CUT, _clock.now_us())
+                _clock.link.stand_still()
+            self._bytes_left -= len(buf)
+        self._file.write(buf)
 
 
 class Partition:
@@ -94,8 +105,8 @@ class Partition:
         return None
 
 
-def configure(path):
+def configure(path, power_cut_after_bytes=None):
     """Told by the board's boot where the image is."""
     global _flash
-    _flash = NorFlash(path)
+    _flash = NorFlash(path, power_cut_after_bytes)
     return _flash

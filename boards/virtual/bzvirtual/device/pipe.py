@@ -18,6 +18,7 @@ PIN_OUT = 7  # payload: pin, level
 RTC_SET = 8  # payload: rtc minus true time, microseconds, signed
 RTC_MEMORY = 9  # payload: the bytes
 RESET = 10  # payload: cause (a machine.*_RESET number), sleep_ms
+POWER_CUT = 11  # the byte at which the power was to fail is reached; the token waits for its end
 
 # ether -> token
 SCAN_RESULT = 1  # payload: address type, advertising type, RSSI, address, data

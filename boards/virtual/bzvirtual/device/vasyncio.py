@@ -1,6 +1,7 @@
 """`_asyncio`: the task queue that the interpreter has in C, in Python, because the C one reads the real clock.
 
-Same interface and order: by time, and first in first out among equals. `asyncio/core.py` itself stays the interpreter's.
+Same interface and order: by time, and first in first out among equals. `asyncio/core.py` itself stays the
+interpreter's.
 """
 
 import asyncio_core_of as _core

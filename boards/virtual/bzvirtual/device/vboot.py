@@ -13,7 +13,7 @@ import sys
 def _supply_modules(link, now_us, config):
     import vclock
 
-    clock = vclock.start(link, now_us, config["rtc_offset_us"], config["drift_ppm"], config["lockstep"])
+    clock = vclock.start(link, now_us, config)
     import vos
 
     seed = config["seed"]
@@ -33,11 +33,11 @@ def _supply_modules(link, now_us, config):
     return clock
 
 
-def _mount_flash(path, application):
+def _mount_flash(path, power_cut_after_bytes, application):
     import esp32
     import vfs
 
-    esp32.configure(path)
+    esp32.configure(path, power_cut_after_bytes)
     rom = vfs.VfsPosix(application)
     partition = esp32.Partition.find(esp32.Partition.TYPE_DATA, label="vfs")[0]
     try:
@@ -55,10 +55,13 @@ def _run(descriptor_in, descriptor_out):
     import vclock
 
     link = vclock.Link(descriptor_in, descriptor_out)
-    now_us, text = link.read_wake()
-    config = json.loads(bytes(text))
+    now_us, piece = link.read_wake()
+    text = bytes(piece)
+    while link.has_more():
+        text += bytes(link.read_more(b""))
+    config = json.loads(text)
     clock = _supply_modules(link, now_us, config)
-    _mount_flash(config["flash"], config["application"])
+    _mount_flash(config["flash"], config["power_cut_after_bytes"], config["application"])
     sys.path[:] = ["/rom", "/lib", ".frozen"]
     gc.collect()
     for name in ("boot", "main"):

@@ -39,6 +39,12 @@ class Link:
             self._out.write(b"".join(self._pending_out))
             self._pending_out = []
 
+    def stand_still(self):
+        """Do nothing more until the ether ends this process."""
+        self.flush()
+        while True:
+            self._read_into(self._buffer)
+
     def _read_into(self, view):
         at = 0
         while at < len(view):
@@ -72,15 +78,15 @@ class Link:
 class Clock:
     """Shared by all stand-in modules; made once by `start`."""
 
-    def __init__(self, link, now_us, rtc_offset_us, drift_ppm, lockstep):
+    def __init__(self, link, now_us, config):
         self.link = link
-        self.lockstep = lockstep
+        self.lockstep = config["lockstep"]
         self._world_offset_us = now_us - time.time_ns() // 1000
         self._now_us = now_us
-        self._boot_us = now_us
+        self._ticks_zero_us = now_us - config["ticks_at_boot_ms"] * 1000
         self._rtc_base_us = now_us
-        self._rtc_at_base_us = now_us + rtc_offset_us
-        self._drift_ppm = drift_ppm
+        self._rtc_at_base_us = now_us + config["rtc_offset_us"]
+        self._drift_ppm = config["drift_ppm"]
         self._events = b""
         self._at = 0
         self._wake_us = now_us
@@ -88,7 +94,7 @@ class Clock:
         self.serial_hint = True
         self._real_poll = select.poll()
         self._real_poll.register(sys.stdin.buffer, select.POLLIN)
-        if not lockstep:
+        if not self.lockstep:
             self._real_poll.register(link.stream(), select.POLLIN)
         self._stdin_poll = select.poll()
         self._stdin_poll.register(sys.stdin.buffer, select.POLLIN)
@@ -100,7 +106,7 @@ class Clock:
         return time.time_ns() // 1000 + self._world_offset_us
 
     def ticks_us(self):
-        return self.now_us() - self._boot_us
+        return self.now_us() - self._ticks_zero_us
 
     def rtc_us(self):
         elapsed = self.now_us() - self._rtc_base_us
@@ -198,8 +204,8 @@ class Clock:
 clock = None
 
 
-def start(link, now_us, rtc_offset_us, drift_ppm, lockstep):
+def start(link, now_us, config):
     """Start time. Called once by the board's boot."""
     global clock
-    clock = Clock(link, now_us, rtc_offset_us, drift_ppm, lockstep)
+    clock = Clock(link, now_us, config)
     return clock

@@ -39,6 +39,8 @@ ticks_cpu = ticks_us
 
 
 def ticks_add(ticks, delta):
+    if not -_HALF < delta < _HALF:
+        raise OverflowError("ticks interval overflow")
     return (ticks + delta) % TICKS_PERIOD
 
 

@@ -62,6 +62,7 @@ def _tokens_and_logs() -> None:
         Column("next_sequence", BigInteger, nullable=False),
         Column("pages_new", Integer, nullable=False),
         Column("pages_known", Integer, nullable=False),
+        Column("damaged_sequence", BigInteger),
         Column("state", String(20), nullable=False),
     )
 

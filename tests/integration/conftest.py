@@ -1,0 +1,108 @@
+"""What the integration tests share: one fleet that lived once in virtual time and is copied for each test, and the CLI."""
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from bztoken.cli.main import run
+from bztoken.home import Home
+from bztoken.link import token_link
+from bztoken.registry import tokens
+from bztoken.registry.database import create_registry, open_registry
+from bzvirtual import world
+from bzvirtual.desk import Identity, identities_from_seed
+from bzvirtual.fleet import FleetRun
+from bzwire.bluezone import DAY_S
+from tests.integration.clinic import Clinic
+
+WORLDS = Path(__file__).parent / "worlds"
+TEST_LIMIT_S = 60
+HOUR_S = 3600
+SEED = 3
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Nothing here may hang: a cable that nobody answers on is what these tests are about."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TEST_LIMIT_S))
+
+
+class Ran(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+def fleet_start_s() -> int:
+    """20 hours before the last midnight (UTC) that is at least 2 hours ago: the same two days' shape at any hour."""
+    midnight_s = (int(time.time()) - 2 * HOUR_S) // DAY_S * DAY_S
+    return midnight_s - 20 * HOUR_S
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Clinic:
+    """The four of the house, registered, after 22 hours from 04:00 over midnight to 02:00 UTC. Not to be touched."""
+    folder = tmp_path_factory.mktemp("prepared")
+    clinic = Clinic(Home(folder / "home"), folder / "fleet")
+    create_registry(clinic.home)
+    place = world.load(str(WORLDS / "house.world"))
+    labels = [person.shown for person in place.people]
+    master_key = clinic.home.master_key()
+    numbers = [identity.uid for identity in identities_from_seed(labels, SEED)[1]]
+    with open_registry(clinic.home) as registry, registry.write() as session:
+        for label, uid in zip(labels, numbers, strict=True):
+            tokens.create(session, label, uid, tokens.ROLE_PERSON, "virtual", fleet_start_s())
+    identities = [Identity.derive(label, uid, master_key) for label, uid in zip(labels, numbers, strict=True)]
+    living = FleetRun(clinic.fleet, place, identities, SEED, fleet_start_s())
+    living.prepare()
+    living.run(22 / 24)
+    return clinic
+
+
+@pytest.fixture
+def clinic(prepared: Clinic, tmp_path: Path) -> Clinic:
+    """A copy of its own for a test."""
+    shutil.copytree(prepared.home.path, tmp_path / "home")
+    shutil.copytree(prepared.fleet, tmp_path / "fleet")
+    return Clinic(Home(tmp_path / "home"), tmp_path / "fleet")
+
+
+@pytest.fixture
+def clinic_of_an(clinic: Clinic) -> Clinic:
+    """Only Bà An's token is there: less to start."""
+    clinic.keep_only("Bà An")
+    return clinic
+
+
+@pytest.fixture
+def cli(clinic: Clinic, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """Run the console script's own entry in this process."""
+
+    def ran(*arguments: object, home: Path | None = None) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["bztoken", "--home", str(home or clinic.home.path), *map(str, arguments)])
+        monkeypatch.delenv("BZTOKEN_DEBUG", raising=False)
+        capfd.readouterr()
+        code = 0
+        try:
+            run()
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else 1
+        captured = capfd.readouterr()
+        return Ran(code, captured.out, captured.err)
+
+    return ran
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lost answers are asked for again soon, so that a test of many faults does not take minutes."""
+    monkeypatch.setattr(token_link, "TIMEOUT_S", 0.2)

@@ -1,0 +1,40 @@
+"""What a test does when a request of the token group passes a `Line`: count, look inside, act, swallow."""
+
+from collections.abc import Callable
+from typing import Any
+
+from bzwire import cbor
+from bzwire.smp import GROUP_TOKEN, Message
+from tests.integration.line import OnRequest
+
+
+def fields_of(request: Message) -> dict[str, Any]:
+    """The fields inside a sealed request; it carries a MAC but no secret."""
+    return dict(cbor.loads(cbor.loads(request.body)["b"]))
+
+
+def at_request(command: int, number: int, act: Callable[[], None], swallow: bool = False) -> OnRequest:
+    """Act once, before the `number`-th request of this command passes; from then on swallow it and its like if wanted."""
+    seen = 0
+
+    def on_request(request: Message) -> bool:
+        nonlocal seen
+        if request.group != GROUP_TOKEN or request.command != command:
+            return True
+        seen += 1
+        if seen == number:
+            act()
+        return not (swallow and seen >= number)
+
+    return on_request
+
+
+def each_request(command: int, look: Callable[[dict[str, Any]], None]) -> OnRequest:
+    """Look into every sealed request of this command before it passes."""
+
+    def on_request(request: Message) -> bool:
+        if request.group == GROUP_TOKEN and request.command == command:
+            look(fields_of(request))
+        return True
+
+    return on_request
