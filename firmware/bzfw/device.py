@@ -38,7 +38,7 @@ def _count_boot() -> int:
     try:
         files.write_whole(BOOT_COUNT_PATH, struct.pack("<I", boot_id))
     except OSError:
-        # A full flash. The token must live, so that a station can read the log and free it; pages stay unique by sequence.
+        # A full flash. The token must live, so that a station can read the log and free it; sequences stay unique.
         return boot_id
     return boot_id
 

@@ -1,6 +1,7 @@
 """Gives a blank token its number and keys, and records it. Either both happen or neither.
 
-The row is written first: a token whose keys nobody knows would be lost, a row without a token is taken back.
+The row is written first, as pending: a token whose keys nobody knows would be lost. It is taken back when the token
+says that it is still blank; when nobody knows (the cable was pulled out), the same command finishes or repeats it.
 """
 
 import asyncio
@@ -8,12 +9,17 @@ import secrets
 import time
 from dataclasses import dataclass
 
-from bztoken.errors import LinkError
+from sqlalchemy.orm import Session
+
+from bztoken.errors import LinkError, RegistryError
 from bztoken.home import Home
 from bztoken.link.token_link import TokenLink
-from bztoken.registry import tokens
+from bztoken.registry import logs, tokens
 from bztoken.registry.database import Registry, open_registry
+from bztoken.registry.models import Token
 from bzwire import keys, messages
+
+STATE_PENDING = "pending"  # of a token that may or may not have received its keys
 
 
 @dataclass(frozen=True)
@@ -27,39 +33,99 @@ class Provisioned:
 
 
 def provision(home: Home, port: str, label: str, role: str = tokens.ROLE_PERSON) -> Provisioned:
-    """Provision the blank token at a port, set its clock. Raises LinkError or RegistryError; then nothing changed."""
+    """Provision the blank token at a port and set its clock, or finish what an earlier try began with this token.
+
+    Raises LinkError or RegistryError; then nothing changed, or the message says to run the command again.
+    """
     with open_registry(home) as registry:
         return asyncio.run(_provision(home, registry, port, label, role))
 
 
 async def _provision(home: Home, registry: Registry, port: str, label: str, role: str) -> Provisioned:
-    uid = secrets.token_bytes(keys.UID_BYTES)
-    token_keys = tokens.token_keys(home.master_key(), uid)
+    master_key = home.master_key()
     async with TokenLink(port) as link:
         info = await link.info()
         if info.provisioned:
-            raise LinkError(f"The token at {port} belongs to a registry already: it was not changed.")
-        with registry.write() as session:
-            tokens.create(session, label, uid, role, info.board, int(time.time()))
-        try:
-            await _hand_over(link, uid, token_keys, role)
-        except LinkError:
-            with registry.write() as session:
-                tokens.remove_unused(session, uid)
-            raise
+            uid = await _pending_on(link, registry, master_key, port, label)
+        else:
+            uid = _reserve(registry, label, role, info.board)
+            await _hand_over(link, registry, uid, tokens.token_keys(master_key, uid), role)
         await link.command(messages.CMD_SET_CLOCK, t=time.time_ns() // 1_000_000)
+        with registry.write() as session:
+            token = tokens.by_uid(session, uid)
+            assert token is not None
+            token.state = tokens.STATE_ACTIVE
+            role = token.role
     return Provisioned(label, role, info.board, info.firmware)
 
 
-async def _hand_over(link: TokenLink, uid: bytes, token_keys: tokens.TokenKeys, role: str) -> None:
+def _reserve(registry: Registry, label: str, role: str, board: str) -> bytes:
+    """The number of a new row. Raises RegistryError."""
+    uid = secrets.token_bytes(keys.UID_BYTES)
+    with registry.write() as session:
+        _free_label(session, label)
+        tokens.create(session, label, uid, role, board, int(time.time())).state = STATE_PENDING
+    return uid
+
+
+def _free_label(session: Session, label: str) -> None:
+    """A pending row gives up its label, never its number: its token may turn up yet."""
+    token = tokens.by_label(session, label)
+    if token is not None and token.state == STATE_PENDING:
+        _set_label(session, token, f"{label} (unfinished {token.id})")
+
+
+def _set_label(session: Session, token: Token, label: str) -> None:
+    token.label = logs.log_of_token(session, token).label = label
+    session.flush()
+
+
+async def _pending_on(link: TokenLink, registry: Registry, master_key: bytes, port: str, label: str) -> bytes:
+    """Open a session with a token that an earlier try reached without knowing it, and give it this label; its number.
+
+    Raises LinkError for any other token, RegistryError when the label is taken.
+    """
+    challenge = await link.challenge()
+    with registry.write() as session:
+        token = tokens.find_by_proof(session, master_key, challenge.host_nonce, challenge.token_nonce, challenge.proof)
+        if token is None or token.state != STATE_PENDING:
+            raise LinkError(f"The token at {port} belongs to a registry already: it was not changed.")
+        if token.label != label:
+            _free_label(session, label)
+            if tokens.by_label(session, label) is not None:
+                raise RegistryError("another token has this label: choose a label that is used nowhere else")
+            _set_label(session, token, label)
+        uid = token.uid
+    await link.open_session(challenge, tokens.token_keys(master_key, uid).auth_key)
+    return uid
+
+
+async def _hand_over(link: TokenLink, registry: Registry, uid: bytes, token_keys: tokens.TokenKeys, role: str) -> None:
     """Send the keys, then see that the token holds them; a lost answer is no failure if it does."""
     try:
         await link.provision(uid, token_keys.auth_key, token_keys.first_log_key, role)
     except LinkError:
-        if not (await link.info()).provisioned:
+        if not await _took_keys(link):
+            _take_back(registry, uid)
             raise
     challenge = await link.challenge()
     expected = keys.token_proof(token_keys.auth_key, challenge.host_nonce, challenge.token_nonce)
     if not keys.same(expected, challenge.proof):
+        _take_back(registry, uid)
         raise LinkError("The token does not hold the keys it was given: it was provisioned by somebody else meanwhile.")
     await link.open_session(challenge, token_keys.auth_key)
+
+
+async def _took_keys(link: TokenLink) -> bool:
+    try:
+        return (await link.info()).provisioned
+    except LinkError:
+        raise LinkError(
+            "The cable failed while the token was given its keys: plug it in and run the same command again, which "
+            "finishes what was begun."
+        ) from None
+
+
+def _take_back(registry: Registry, uid: bytes) -> None:
+    with registry.write() as session:
+        tokens.remove_unused(session, uid)

@@ -41,6 +41,7 @@ class SyncResult:
     clock_offset_ms: int | None = None
     round_trip_ms: int = 0
     heap_bytes: int = 0
+    kept_from: int | None = None  # the token keeps its pages from this one on: it is damaged
 
 
 def sync(home: Home, port: str, progress: Progress) -> SyncResult:
@@ -95,6 +96,7 @@ class _Reader:
                 f"{self._damaged[0]}: all others are stored, and the token keeps what was not taken over; let a "
                 "technician look at it within 14 days."
             )
+        self._result.kept_from = self._keep_from
         return self._result
 
     def _done(self) -> bool:

@@ -2,10 +2,8 @@
 so that the real clock of a busy machine does not change the order.
 """
 
+# ruff: noqa: UP041 - on MicroPython it is another name than TimeoutError
 import asyncio
-
-
-
 
 
 async def sleeper(name, pause_ms):
@@ -187,12 +185,12 @@ async def reusing():
     await first
     await second
     print(task.done(), await task)
-    asyncio.get_event_loop().set_exception_handler(lambda loop, context: print("unseen", context["exception"]))
     asyncio.create_task(failing())
     await asyncio.sleep_ms(40)
 
 
 async def main():
+    asyncio.get_event_loop().set_exception_handler(lambda loop, context: print("unseen", context["exception"]))
     for part in (sleep_order, gathering, exceptions, events, cancelling, timeouts, locking, flagging, reusing):
         print("-", part.__name__)
         await part()

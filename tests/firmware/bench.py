@@ -20,7 +20,8 @@ from bzvirtual.lockstep import Lockstep, Token
 from bzvirtual.process import TokenFolder, TokenProcess
 from bzvirtual.world import Position
 from bzwire import cbor, keys, messages, smp
-from bzwire.page import PageHeader, Record, open_page, split_pages
+from bzwire.errors import Malformed
+from bzwire.page import OVERHEAD_BYTES, PageHeader, Record, open_page, split_pages
 
 SECOND_US = 1_000_000
 DAY_S = 86400
@@ -66,9 +67,7 @@ class Wearer:
 
     def provision(self) -> None:
         """Hand it out, which opens a session and sets the clock."""
-        self.session = Desk(self.bench.lockstep).hand_out(
-            self.token, self.identity, self.bench.lockstep.now_us // 1000
-        )
+        self.session = Desk(self.bench.lockstep).hand_out(self.token, self.identity, self.bench.lockstep.now_us // 1000)
         self.counter = 1
 
     def plain(self, command: int, fields: dict[str, Any]) -> dict[str, Any]:
@@ -143,6 +142,8 @@ def whole_pages(data: bytearray) -> tuple[bytes, bytearray]:
     at = 0
     while at + 8 <= len(data):
         length = int.from_bytes(data[at + 4 : at + 6], "little")
+        if length < OVERHEAD_BYTES:
+            raise Malformed("the log holds something that is no page")
         if at + length > len(data):
             break
         at += length
@@ -215,7 +216,9 @@ class Flash:
 class Bench:
     """Owns virtual time for a few tokens. Power it down with `close`."""
 
-    def __init__(self, folder: Path, app: Application, start_s: int = START_S, seed: int = 1, loss: float = 0.0) -> None:
+    def __init__(
+        self, folder: Path, app: Application, start_s: int = START_S, seed: int = 1, loss: float = 0.0
+    ) -> None:
         self._folder = folder
         self._app = app
         self._seed = seed

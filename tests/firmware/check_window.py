@@ -51,7 +51,13 @@ def check_scans_are_counted_once_each():
 
 
 def check_mean_is_rounded_to_the_nearest():
-    for values, mean in (((-60, -61, -61), -61), ((-60, -60, -61), -60), ((-100, -101), -100), ((-5,), -5), ((3, 4, 4), 4)):
+    for values, mean in (
+        ((-60, -61, -61), -61),
+        ((-60, -60, -61), -60),
+        ((-100, -101), -100),
+        ((-5,), -5),
+        ((3, 4, 4), 4),
+    ):
         window = opened()
         for value in values:
             window.add(START_S, rotating_id(1), value, 0)

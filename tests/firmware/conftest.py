@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.firmware.bench import Bench
+from tests.firmware.script_board import ScriptBoard
 
 from bzvirtual import application
 from bzvirtual.application import Application
-from tests.firmware.bench import Bench
-from tests.firmware.script_board import ScriptBoard
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,14 @@ import random
 import shutil
 from pathlib import Path
 
+from tests.firmware.bench import SECOND_US, START_S, stays_at
+
 from bzvirtual.application import Application, compile_file
 from bzvirtual.channel import Channel
 from bzvirtual.errors import TokenDied
 from bzvirtual.ether import Ether, Station
 from bzvirtual.lockstep import Lockstep
 from bzvirtual.process import TokenFolder, TokenProcess
-from tests.firmware.bench import SECOND_US, START_S, stays_at
 
 # A program that ended would be a dead token; this one has said all and waits for the power to go.
 THE_END = "\nprint('end of script')\nimport time\nwhile True:\n    time.sleep(86400)\n"

@@ -1,14 +1,17 @@
 """The virtual board has the ESP32's traps: small scripts on the real interpreter print what the modules do."""
 
 import errno
+import random
 import struct
 from collections.abc import Callable
 
 import pytest
+from tests.firmware.bench import BUTTON_PIN, START_S, stays_at
+from tests.firmware.script_board import ScriptBoard
 
 from bzvirtual.device import pipe
-from tests.firmware.bench import BUTTON_PIN, START_S
-from tests.firmware.script_board import ScriptBoard
+from bzvirtual.errors import TokenDied
+from bzvirtual.ether import Station
 
 Board = Callable[..., ScriptBoard]
 
@@ -191,8 +194,6 @@ def address():
 
 def neighbour_speaks(listener: ScriptBoard, data: bytes = b"\x02\x01\x06") -> None:
     """A second radio at the same place, as if it had always been there."""
-    from tests.firmware.test_window_and_heap import Station, random, stays_at
-
     station = Station("neighbour", 0, stays_at(1.0), random.Random(3), b"\x01\x02\x03\x04\x05\x06")
     listener.lockstep.ether.join(station)
     station.advertise(listener.lockstep.now_us, 100_000, data)
@@ -320,7 +321,9 @@ asyncio.run(main())
 
 
 def test_a_light_switched_to_what_it_shows_is_no_edge(board: Board) -> None:
-    running = board("import machine, time\npin = machine.Pin(4, machine.Pin.OUT, value=0)\ntime.sleep(1)\npin(1)\npin(1)")
+    running = board(
+        "import machine, time\npin = machine.Pin(4, machine.Pin.OUT, value=0)\ntime.sleep(1)\npin(1)\npin(1)"
+    )
     seen: list[tuple[int, int]] = []
     running.token.pins = lambda _time_us, pin, level: seen.append((pin, level))
     running.live(3)
@@ -341,16 +344,14 @@ if not rtc.memory():
 
 
 def test_a_program_that_restarts_without_end_is_noticed(board: Board) -> None:
-    from bzvirtual.errors import TokenDied
-
     with pytest.raises(TokenDied, match="restarts without end"):
         board("import machine\nmachine.reset()")
 
 
 def test_events_are_told_apart_by_both_ends_of_the_pipe() -> None:
-    assert pipe.EVENT_BYTES == struct.calcsize(pipe.EVENT)
-    assert pipe.COMMAND_BYTES == struct.calcsize(pipe.COMMAND)
-    assert pipe.WAKE_BYTES == struct.calcsize(pipe.WAKE)
-    assert pipe.RESULT_ARGS_BYTES == struct.calcsize(pipe.RESULT_ARGS)
-    assert pipe.ADVERTISE_ARGS_BYTES == struct.calcsize(pipe.ADVERTISE_ARGS)
+    assert struct.calcsize(pipe.EVENT) == pipe.EVENT_BYTES
+    assert struct.calcsize(pipe.COMMAND) == pipe.COMMAND_BYTES
+    assert struct.calcsize(pipe.WAKE) == pipe.WAKE_BYTES
+    assert struct.calcsize(pipe.RESULT_ARGS) == pipe.RESULT_ARGS_BYTES
+    assert struct.calcsize(pipe.ADVERTISE_ARGS) == pipe.ADVERTISE_ARGS_BYTES
     assert START_S % 86400 == 0

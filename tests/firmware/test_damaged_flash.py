@@ -1,13 +1,13 @@
-"""Files that were damaged, cut or grown, and a flash that is full: the token comes up in a state that is described here,
-and never restarts without end.
+"""Files that were damaged, cut or grown, and a flash that is full: the token comes up in a state that is described
+here, and never restarts without end.
 """
 
 import pytest
+from tests.firmware.bench import DAY_S, START_S, Bench, Refused, Wearer
 
 from bzwire import messages
 from bzwire.errors import RC_NOT_PROVISIONED
 from bzwire.page import CLOCK_KEPT, HEADER_BYTES, OVERHEAD_BYTES, split_pages
-from tests.firmware.bench import DAY_S, START_S, Bench, Refused, Wearer
 
 SMALL_FILES = ["/identity", "/log_key", "/boot_count", "/log_state", "/day_keys"]
 

@@ -1,5 +1,5 @@
-"""What a sniffer sees in a virtual day: ID and address change together in each slot, with a silent random gap, and every
-ID is the one that follows from the token's day key.
+"""What a sniffer sees in a virtual day: ID and address change together in each slot, with a silent random gap, and
+every ID is the one that follows from the token's day key.
 """
 
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from tests.firmware.bench import DAY_S, SECOND_US, START_DAY, START_S, Bench, Sniffed
 
 from bzvirtual.application import Application
 from bzwire import bluezone
-from tests.firmware.bench import DAY_S, SECOND_US, START_DAY, START_S, Bench, Sniffed
 
 SLOT_US = bluezone.SLOT_S * SECOND_US
 EVENING_S = START_S + 20 * 3600

@@ -3,11 +3,11 @@ keeps it alive, a power cut does not.
 """
 
 import pytest
+from tests.firmware.bench import GREEN_PIN, RED_PIN, SECOND_US, Bench, Wearer
 
 from bzvirtual.process import POWER_ON
 from bzwire import cbor, messages, smp
 from bzwire.page import CLOCK_KEPT, CLOCK_SET, CLOCK_UNSET
-from tests.firmware.bench import GREEN_PIN, RED_PIN, SECOND_US, Bench, Wearer
 
 
 def flashes(wearer: Wearer, pin: int, since_us: int = 0) -> list[int]:

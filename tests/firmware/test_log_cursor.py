@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.firmware.bench import DAY_S, START_S, Bench, Refused, Wearer
 
 from bzvirtual.application import Application
 from bzwire import messages
 from bzwire.errors import RC_BAD_CURSOR, RC_BAD_REQUEST
 from bzwire.page import split_pages
-from tests.firmware.bench import DAY_S, START_S, Bench, Refused, Wearer
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +141,20 @@ def test_sequences_go_on_when_everything_was_deleted_even_after_a_reboot(bench: 
     assert (status["n"], status["a"], status["f"], status["sz"]) == (last + 1, last, last + 1, 0)
     bench.live(700)
     assert min(header.sequence for header, _ in wearer.pages()) == last + 1
+
+
+def test_sequences_go_on_when_the_newest_file_went_by_age(bench: Bench) -> None:
+    wearer = lived_days(bench, 1)
+    last = wearer.status()["n"] - 1
+    wearer.set_clock(START_S + 40 * DAY_S)
+    bench.live(620)
+    wearer.set_clock(START_S + 80 * DAY_S)  # writes the last window, and with it deletes all that is too old
+    bench.live(320)
+    following = wearer.status()["n"]
+    bench.lockstep.restart(wearer.token)
+    wearer.open_session()
+    assert wearer.status()["n"] == following > last
+    assert wearer.status()["a"] == 0
 
 
 def test_files_past_the_retention_are_deleted_by_age_and_newer_ones_kept(bench: Bench) -> None:

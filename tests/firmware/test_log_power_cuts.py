@@ -1,5 +1,5 @@
-"""Power fails in the middle of an erase or a program: the flash mounts again, every page that was complete is there, and
-sequences go on rising.
+"""Power fails in the middle of an erase or a program: the flash mounts again, every page that was complete is there,
+and sequences go on rising.
 """
 
 import random
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.firmware.bench import START_S, Bench, Flash, Wearer
+from tests.firmware.script_board import ScriptBoard
 
 from bzvirtual.process import POWER_ON
 from bzwire.page import split_pages
-from tests.firmware.bench import START_S, Bench, Flash, Wearer
-from tests.firmware.script_board import ScriptBoard
 
 # Appends pages of growing size over several days, acknowledges some, and says each that is safe.
 WRITER = """

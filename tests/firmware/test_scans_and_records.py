@@ -1,17 +1,17 @@
-"""What a token hears: 4 s in each minute at a moment nobody can foresee, its neighbours with true minutes and strengths,
-never itself.
+"""What a token hears: 4 s in each minute at a moment nobody can foresee, its neighbours with true minutes and
+strengths, never itself.
 """
 
 from collections.abc import Iterator
 
 import pytest
+from tests.firmware.bench import SECOND_US, START_S, Bench, Wearer
 
 from bzvirtual.application import Application
 from bzvirtual.channel import BODY_DB, FADING_DB, REFERENCE_DB
 from bzvirtual.world import Position
 from bzwire import bluezone
 from bzwire.page import PageHeader, Record
-from tests.firmware.bench import SECOND_US, START_S, Bench, Wearer
 
 LIFE_S = 2 * 3600
 

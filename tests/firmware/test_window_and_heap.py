@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.firmware.bench import START_S, Bench, stays_at
 
 from bzvirtual.ether import Station
 from bzvirtual.process import BOARD_HEAP_BYTES, FIRMWARE_HEAP_BYTES
 from bzwire import bluezone
-from tests.firmware.bench import START_S, Bench, stays_at
 
 TICKS_PERIOD_MS = 1 << 30
 

@@ -1,4 +1,4 @@
-"""What the integration tests share: one fleet that lived once in virtual time and is copied for each test, and the CLI."""
+"""What the integration tests share: a fleet that lived once in virtual time, copied for each test, and the CLI."""
 
 import shutil
 import sys
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tests.integration.clinic import Clinic
 
 from bztoken.cli.main import run
 from bztoken.home import Home
@@ -18,7 +19,6 @@ from bzvirtual import world
 from bzvirtual.desk import Identity, identities_from_seed
 from bzvirtual.fleet import FleetRun
 from bzwire.bluezone import DAY_S
-from tests.integration.clinic import Clinic
 
 WORLDS = Path(__file__).parent / "worlds"
 TEST_LIMIT_S = 60

@@ -3,8 +3,9 @@
 import random
 from collections.abc import Callable
 
-from bzwire.smp import LINE_START
 from tests.integration.line import Cut, Fault
+
+from bzwire.smp import LINE_START
 
 # From one byte to what arrives instead.
 Change = Callable[[int], bytes]

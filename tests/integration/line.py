@@ -107,5 +107,5 @@ class Line:
     def _is_wanted(self, data: bytes) -> bool:
         if self._on_request is None:
             return True
-        # Every request is looked at, even after one was swallowed.
-        return all([self._on_request(smp.unpack_message(packet)) for packet in self._requests.feed(data)])
+        wanted = [self._on_request(smp.unpack_message(packet)) for packet in self._requests.feed(data)]
+        return all(wanted)

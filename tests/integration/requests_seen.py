@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from tests.integration.line import OnRequest
+
 from bzwire import cbor
 from bzwire.smp import GROUP_TOKEN, Message
-from tests.integration.line import OnRequest
 
 
 def fields_of(request: Message) -> dict[str, Any]:
@@ -14,7 +15,7 @@ def fields_of(request: Message) -> dict[str, Any]:
 
 
 def at_request(command: int, number: int, act: Callable[[], None], swallow: bool = False) -> OnRequest:
-    """Act once, before the `number`-th request of this command passes; from then on swallow it and its like if wanted."""
+    """Act once, before the `number`-th request of this command passes; swallow this and all later ones if wanted."""
     seen = 0
 
     def on_request(request: Message) -> bool:

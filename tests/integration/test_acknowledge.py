@@ -4,14 +4,14 @@ import asyncio
 from typing import Any
 
 import pytest
+from tests.integration.clinic import Clinic, attached, mounted
+from tests.integration.line import Cut, Line
+from tests.integration.requests_seen import at_request, each_request
 
 from bztoken.errors import LinkError
 from bztoken.sync import COMMIT_PAGES, sync
 from bzwire import messages
 from bzwire.page import read_header
-from tests.integration.clinic import Clinic, attached, mounted
-from tests.integration.line import Cut, Line
-from tests.integration.requests_seen import at_request, each_request
 
 AN = "Bà An"
 
@@ -39,9 +39,9 @@ def test_a_page_is_stored_before_it_is_acknowledged(clinic_of_an: Clinic) -> Non
         assert stored == list(range(1, fields["s"] + 1))
         acknowledged.append(fields["s"])
 
-    with attached(clinic.fleet) as there:
-        with Line(there.ports[AN], on_request=each_request(messages.CMD_ACKNOWLEDGE, look)) as line:
-            sync(clinic.home, line.path, quiet)
+    seen = each_request(messages.CMD_ACKNOWLEDGE, look)
+    with attached(clinic.fleet) as there, Line(there.ports[AN], on_request=seen) as line:
+        sync(clinic.home, line.path, quiet)
     assert len(acknowledged) > 2
     assert acknowledged == sorted(set(acknowledged))
     assert acknowledged[-1] == clinic.stored(AN)[-1].sequence
@@ -94,9 +94,9 @@ def test_pages_that_the_token_was_not_told_of_stay_in_flash(clinic_of_an: Clinic
 
     with attached(clinic.fleet) as there:
         port = there.ports[AN]
-        with Line(port, on_request=at_request(messages.CMD_ACKNOWLEDGE, 1, pull_out)) as line:
-            with pytest.raises(LinkError):
-                sync(clinic.home, line.path, quiet)
+        on_request = at_request(messages.CMD_ACKNOWLEDGE, 1, pull_out)
+        with Line(port, on_request=on_request) as line, pytest.raises(LinkError):
+            sync(clinic.home, line.path, quiet)
         assert asyncio.run(clinic.acknowledged(port)) == 0
     assert len(clinic.stored(AN)) >= COMMIT_PAGES
     assert clinic.pages_in_flash(AN)[: len(before)] == before

@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 from smpclient.requests.os_management import DateTimeRead, DateTimeWrite, EchoWrite
 from sqlalchemy import update
+from tests.integration.clinic import Clinic, assert_whole, attached
+from tests.integration.line import Line
+from tests.integration.stranger import ask, cable, opened, prove, refusal, sealed
 
 from bztoken.home import Home
 from bztoken.registry import tokens
 from bztoken.registry.database import create_registry, open_registry
 from bztoken.registry.models import Token
-from bzwire import errors, messages
-from tests.integration.clinic import Clinic, attached
-from tests.integration.stranger import ask, cable, opened, prove, refusal, sealed
+from bztoken.sync import sync
+from bzwire import errors, messages, smp
 
 AN = "Bà An"
 FIELDS = {
@@ -179,3 +181,32 @@ def test_a_token_that_was_swapped_for_another_is_noticed(clinic: Clinic, cli: Ca
     with attached(clinic.fleet) as there:
         ran = cli("sync", "--port", there.ports[AN])
     assert ran.code == 1 and "is not of this registry" in ran.err
+
+
+class OldAnswer:
+    """Somebody on the cable answers the third read with the answer to the first, numbered and checksummed anew."""
+
+    def __init__(self) -> None:
+        self._decoder = smp.LineDecoder()
+        self._first = b""
+        self._reads = 0
+
+    def to_host(self, _passed: int, data: bytes) -> bytes:
+        """For a Line: whole messages only."""
+        arrives = b""
+        for packet in self._decoder.feed(data):
+            message = smp.unpack_message(packet)
+            if message.group == smp.GROUP_TOKEN and message.command == messages.CMD_READ:
+                self._reads += 1
+                self._first = self._first or message.body
+                message.body = self._first if self._reads == 3 else message.body
+            arrives += b"".join(smp.encode_lines(message.pack()))
+        return arrives
+
+
+def test_an_old_answer_is_not_taken_for_a_new_one(clinic_of_an: Clinic) -> None:
+    in_flash = clinic_of_an.pages_in_flash(AN)
+    with attached(clinic_of_an.fleet) as there, Line(there.ports[AN], to_host=OldAnswer().to_host) as line:
+        result = sync(clinic_of_an.home, line.path, lambda _done, _total: None)
+    assert result.repeats == 1
+    assert_whole(clinic_of_an.stored(AN), in_flash)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import re
+import select
 import threading
 import tty
 from collections.abc import Callable, Iterator
@@ -12,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import serial
+from tests.integration.clinic import Clinic, attached, mounted, save_image
 
 from bztoken.registry import tokens
 from bztoken.registry.database import open_registry
-from tests.integration.clinic import Clinic, attached, mounted, save_image
 
 AN = "Bà An"
 Cli = Callable[..., Any]
@@ -103,6 +105,11 @@ def test_a_token_is_provisioned_once_and_under_a_free_label(clinic: Clinic, cli:
         assert cli("sync", "--port", port).code == 0
 
 
+def test_a_port_in_use_by_another_program_is_told(clinic_of_an: Clinic, cli: Cli) -> None:
+    with attached(clinic_of_an.fleet) as there, serial.Serial(there.ports[AN], exclusive=True):
+        assert_one_sentence(cli("sync", "--port", there.ports[AN]), "Another program is using")
+
+
 @contextmanager
 def device(answer: Callable[[bytes], bytes]) -> Iterator[str]:
     """Something else on a serial port."""
@@ -111,8 +118,6 @@ def device(answer: Callable[[bytes], bytes]) -> Iterator[str]:
     end_read, end_write = os.pipe()
 
     def serve() -> None:
-        import select
-
         while True:
             ready, _, _ = select.select([master, end_read], [], [])
             if end_read in ready:

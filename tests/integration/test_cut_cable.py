@@ -5,13 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.integration.clinic import Clinic, assert_beginning, assert_whole, attached
+from tests.integration.faults import cut_after
+from tests.integration.line import Line, clean
 
 from bztoken.errors import LinkError
 from bztoken.home import Home
 from bztoken.sync import sync
-from tests.integration.clinic import Clinic, assert_beginning, assert_whole, attached
-from tests.integration.faults import cut_after
-from tests.integration.line import Line, clean
 
 AN = "Bà An"
 CUTS_EACH_WAY = 6
@@ -63,9 +63,8 @@ def test_a_cut_sync_is_finished_by_the_next(
 
 def test_a_cut_sync_is_recorded_as_cut(clinic_of_an: Clinic, bytes_of_a_sync: dict[str, int]) -> None:
     fault = cut_after(bytes_of_a_sync["host"] // 2)
-    with attached(clinic_of_an.fleet) as there, Line(there.ports[AN], to_host=fault) as line:
-        with pytest.raises(LinkError):
-            sync(clinic_of_an.home, line.path, quiet)
+    with attached(clinic_of_an.fleet) as there, Line(there.ports[AN], to_host=fault) as line, pytest.raises(LinkError):
+        sync(clinic_of_an.home, line.path, quiet)
     assert clinic_of_an.last_sync_state() == "cut"
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import select
+from tests.integration.clinic import Clinic, attached
 
 from bztoken.case_release import ReleasedKeys, release_keys
 from bztoken.cli.fleet_score import Score, compare
@@ -20,7 +21,6 @@ from bzvirtual.fleet import open_manifest
 from bzwire import messages
 from bzwire.bluezone import DAY_S, day_of, slot_id, slot_of
 from bzwire.page import read_header
-from tests.integration.clinic import Clinic, attached
 
 AN, BINH, CU, DUNG = "Bà An", "Ông Bình", "Bà Cư", "Ông Dũng"
 
@@ -126,7 +126,7 @@ def test_the_ids_before_and_after_midnight_are_both_matched(diagnosed: Diagnosed
     released = {key.time_start_s // DAY_S: key.day_key for key in diagnosed.released.keys}
     last, first = slot_id(released[before], 95), slot_id(released[after], 0)
     midnight_s = after * DAY_S
-    times = {found: at_s for found, at_s in diagnosed.sightings(AN)}
+    times = dict(diagnosed.sightings(AN))
     assert midnight_s - 900 <= times[last] < midnight_s
     assert midnight_s <= times[first] < midnight_s + 900
     spans = [(found.exposure.first_s, found.exposure.last_s) for found in diagnosed.exposures if found.who == AN]

@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-
-from bztoken.sync import sync
 from tests.integration.clinic import Clinic, assert_beginning, assert_whole, attached
 from tests.integration.faults import Change, double, drop, every_piece_twice, flip, garbage, in_frames, noise
 from tests.integration.line import Fault, Line, clean
 
+from bztoken.sync import sync
+
 AN = "Bà An"
 # Frames of a session, counted with those that are asked again: the greeting, the clock, and reads.
-SPOILED = {3, 6, 9, 14, 20}
+SPOILED = {3, 6, 10}
 
 
 def quiet(_done: int, _total: int) -> None:
@@ -40,12 +40,12 @@ def test_spoiled_frames_are_asked_for_again(clinic_of_an: Clinic, direction: str
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("frame", [1, 2, 4])
+@pytest.mark.parametrize("frame", [1, 2])
 @pytest.mark.parametrize("direction", ["token", "host"])
 def test_a_spoiled_greeting_does_not_end_a_sync(clinic_of_an: Clinic, direction: str, frame: int) -> None:
-    with attached(clinic_of_an.fleet) as there:
-        with line_with(there.ports[AN], direction, in_frames({frame}, flip)) as line:
-            result = sync(clinic_of_an.home, line.path, quiet)
+    fault = in_frames({frame}, flip)
+    with attached(clinic_of_an.fleet) as there, line_with(there.ports[AN], direction, fault) as line:
+        result = sync(clinic_of_an.home, line.path, quiet)
     assert result.pages_new == len(clinic_of_an.stored(AN)) > 0
 
 
@@ -74,7 +74,7 @@ def _sometimes_twice() -> Fault:
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize(("share", "seed"), [(0.0005, 1), (0.003, 2), (0.003, 3), (0.05, 4)])
+@pytest.mark.parametrize(("share", "seed"), [(0.001, 1), (0.05, 4)])
 def test_a_line_full_of_noise_ends_in_a_sentence_or_the_whole_log(
     clinic_of_an: Clinic, cli: Callable[..., object], share: float, seed: int
 ) -> None:

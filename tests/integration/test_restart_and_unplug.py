@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from tests.integration.clinic import Clinic, assert_beginning, assert_whole, attached
+from tests.integration.line import Line
+from tests.integration.requests_seen import at_request
 
 from bztoken.errors import LinkError
 from bztoken.sync import sync
 from bzwire import messages
-from tests.integration.clinic import Clinic, assert_beginning, assert_whole, attached
-from tests.integration.line import Line
-from tests.integration.requests_seen import at_request
 
 AN = "Bà An"
 

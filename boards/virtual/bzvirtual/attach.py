@@ -14,9 +14,14 @@ from .realtime import RealTimeFleet
 from .world import Position
 
 
-def _on_the_desk(index: int) -> Position:
+DESK_M = 0.2
+# The truth of a fleet ends with its run: what its tokens would hear of each other on the desk is in no truth file.
+OUT_OF_REACH_M = 2000.0
+
+
+def _on_the_desk(index: int, apart_m: float) -> Position:
     """Attached tokens lie in a row on the clinic's desk."""
-    return Position(0.2 * index, 0.0, "desk", True)
+    return Position(apart_m * index, 0.0, "desk", True)
 
 
 def _stays_at(place: Position) -> Callable[[float], Position]:
@@ -41,7 +46,7 @@ def attach(folder: Path, blank: int = 0) -> RealTimeFleet:
     for index, member in enumerate(members):
         path = folder / member.folder
         token_folder = TokenFolder.create(path) if blank else TokenFolder.open(path)
-        place = _on_the_desk(index)
+        place = _on_the_desk(index, DESK_M if blank else OUT_OF_REACH_M)
         station = Station(member.folder, board["radio"]["tx_power_dbm"], _stays_at(place), random.Random())
         process = TokenProcess(token_folder, app, None, lockstep=False)
         fleet.add(member.label, process, station, board["button"]["pin"])

@@ -34,6 +34,8 @@ def sync(
         f"Synced {result.label}: {result.pages_new} new pages{known} ({result.bytes_read / 1024:.1f} KiB in "
         f"{result.seconds:.1f} s). {_clock(result)}"
     )
+    if result.kept_from is not None:
+        answer(f"An earlier sync found page {result.kept_from} damaged: the token keeps it for a technician.")
 
 
 def _document(result: SyncResult) -> dict[str, object]:
@@ -47,6 +49,7 @@ def _document(result: SyncResult) -> dict[str, object]:
         "clock_offset_ms": result.clock_offset_ms,
         "round_trip_ms": result.round_trip_ms,
         "heap_bytes": result.heap_bytes,
+        "kept_from": result.kept_from,
     }
 
 

@@ -1,0 +1,148 @@
+"""A token and its row in the registry: wherever handing over the keys is cut, none is lost and none is doubled."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.integration.clinic import Clinic, attached
+from tests.integration.faults import in_frames
+from tests.integration.line import Cut, Line, clean
+from tests.integration.requests_seen import at_request
+from tests.integration.stranger import ask, cable, refusal
+
+from bztoken.errors import LinkError, RegistryError
+from bztoken.link import requests
+from bztoken.provision import provision
+from bztoken.registry import tokens
+from bztoken.registry.database import open_registry
+from bztoken.sync import sync
+from bzwire import errors, messages
+
+Cli = Callable[..., Any]
+BLANK, EM = "blank-1", "Bà Em"
+
+
+def quiet(_done: int, _total: int) -> None:
+    """Nobody watches."""
+
+
+def labels(clinic: Clinic) -> list[str]:
+    """Of every token in the registry."""
+    with open_registry(clinic.home) as registry, registry.read() as session:
+        return [token.label for token in tokens.all_tokens(session)]
+
+
+class CutAtAnswer:
+    """The cable is pulled out when the first answer after a request comes back: the token has acted, nobody knows."""
+
+    def __init__(self, command: int) -> None:
+        self._asked = False
+        self.on_request = at_request(command, 1, self._note)
+
+    def _note(self) -> None:
+        self._asked = True
+
+    def to_host(self, _passed: int, data: bytes) -> bytes:
+        """For a Line."""
+        if self._asked:
+            raise Cut(b"")
+        return data
+
+
+def pull_out() -> None:
+    """Before the request passes."""
+    raise Cut(b"")
+
+
+def test_a_new_token_is_known_and_its_clock_runs(clinic: Clinic, tmp_path: Path) -> None:
+    with attached(tmp_path / "blank", 1) as there:
+        done = provision(clinic.home, there.ports[BLANK], EM)
+        assert (done.label, done.role, done.board) == (EM, "person", "virtual")
+        status = asyncio.run(clinic.command(there.ports[BLANK], messages.CMD_STATUS))
+        assert status["ck"] == 1 and status["bo"] == 1
+    assert EM in labels(clinic)
+
+
+@pytest.mark.parametrize("command", [messages.CMD_PROVISION, messages.CMD_HELLO, messages.CMD_AUTHENTICATE])
+def test_a_token_that_may_hold_its_keys_is_finished_by_the_next_try(
+    clinic: Clinic, tmp_path: Path, command: int
+) -> None:
+    cut = CutAtAnswer(command)
+    with attached(tmp_path / "blank", 1) as there:
+        port = there.ports[BLANK]
+        with Line(port, clean, cut.to_host, cut.on_request) as line, pytest.raises(LinkError):
+            provision(clinic.home, line.path, EM)
+        assert EM in labels(clinic)
+        assert provision(clinic.home, port, EM).label == EM
+        assert sync(clinic.home, port, quiet).label == EM
+        with pytest.raises(LinkError, match="belongs to a registry already"):
+            provision(clinic.home, port, EM)
+    assert labels(clinic)[4:] == [EM]
+
+
+def test_a_label_begun_with_one_token_may_be_given_to_another(clinic: Clinic, tmp_path: Path) -> None:
+    """Two tokens never share a number, and the one that was left half done is not lost."""
+    cut = CutAtAnswer(messages.CMD_PROVISION)
+    with attached(tmp_path / "blank", 2) as there:
+        one, other = there.ports["blank-1"], there.ports["blank-2"]
+        with (
+            Line(one, clean, cut.to_host, cut.on_request) as line,
+            pytest.raises(LinkError, match="same command again"),
+        ):
+            provision(clinic.home, line.path, EM)
+        assert provision(clinic.home, other, EM).label == EM
+        with pytest.raises(RegistryError, match="another token has this label"):
+            provision(clinic.home, one, EM)
+        assert provision(clinic.home, one, "Bà Gấm").label == "Bà Gấm"
+        assert [sync(clinic.home, port, quiet).label for port in (one, other)] == ["Bà Gấm", EM]
+    assert labels(clinic)[4:] == ["Bà Gấm", EM]
+
+
+def test_a_token_that_never_got_its_keys_is_provisioned_by_the_next_try(clinic: Clinic, tmp_path: Path) -> None:
+    with attached(tmp_path / "blank", 1) as there:
+        port = there.ports[BLANK]
+        on_request = at_request(messages.CMD_PROVISION, 1, pull_out)
+        with Line(port, on_request=on_request) as line, pytest.raises(LinkError):
+            provision(clinic.home, line.path, EM)
+        assert provision(clinic.home, port, EM).label == EM
+        assert sync(clinic.home, port, quiet).label == EM
+    assert labels(clinic).count(EM) == 1
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("direction", ["token", "host"])
+def test_a_spoiled_hand_over_ends_in_a_known_token_or_none(clinic: Clinic, tmp_path: Path, direction: str) -> None:
+    fault = in_frames({3}, lambda _byte: b"")
+    with attached(tmp_path / "blank", 1) as there:
+        port = there.ports[BLANK]
+        faults = (fault, clean) if direction == "token" else (clean, fault)
+        with Line(port, *faults) as line:
+            if direction == "host":
+                provision(clinic.home, line.path, EM)
+            else:
+                with pytest.raises(LinkError):
+                    provision(clinic.home, line.path, EM)
+                assert EM not in labels(clinic)
+        if direction == "token":
+            provision(clinic.home, port, EM)
+        assert sync(clinic.home, port, quiet).label == EM
+
+
+def test_a_label_in_use_is_refused_before_the_token_is_touched(clinic: Clinic, tmp_path: Path) -> None:
+    with attached(tmp_path / "blank", 1) as there:
+        with pytest.raises(RegistryError, match="another token has this label"):
+            provision(clinic.home, there.ports[BLANK], "Bà An")
+        assert provision(clinic.home, there.ports[BLANK], EM).label == EM
+
+
+def test_new_keys_for_a_token_that_has_some_are_refused(clinic_of_an: Clinic) -> None:
+    async def run(port: str) -> None:
+        async with cable(port) as client:
+            answer = await ask(client, requests.Provision(u=bytes(8), k=bytes(32), l=bytes(32), r="person"))
+            assert refusal(answer) == errors.RC_ALREADY_PROVISIONED
+
+    with attached(clinic_of_an.fleet) as there:
+        asyncio.run(run(there.ports["Bà An"]))
+        assert sync(clinic_of_an.home, there.ports["Bà An"], quiet).pages_new > 0
