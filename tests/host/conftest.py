@@ -1,14 +1,14 @@
 """What the host tests share: a fresh data folder, an open registry, sealed pages, and the command line in-process."""
 
 import json
-import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
+from tests.program import Program, program
 
-from bztoken.cli.main import run
 from bztoken.crypto import aes_ecb
 from bztoken.home import Home
 from bztoken.registry.database import Registry, create_registry, open_registry
@@ -19,18 +19,6 @@ from bzwire.page import CLOCK_SET, PageHeader, Record, seal
 VECTORS = Path(__file__).parent.parent / "vectors" / "bluezone.json"
 DAY_S = 86400
 DAY_START_S = 1_596_844_800  # 2020-08-08 00:00 UTC, the day of the captured vectors
-
-
-class Ran(NamedTuple):
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    def document(self) -> Any:
-        """The one JSON document on stdout."""
-        return json.loads(self.out)
 
 
 @pytest.fixture
@@ -51,22 +39,9 @@ def registry(home: Home) -> Iterator[Registry]:
 
 
 @pytest.fixture
-def cli(home: Home, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
-    """Run the console script's own entry in this process."""
-
-    def ran(*arguments: object) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["bztoken", "--home", str(home.path), *map(str, arguments)])
-        monkeypatch.delenv("BZTOKEN_DEBUG", raising=False)
-        capfd.readouterr()
-        code = 0
-        try:
-            run()
-        except SystemExit as stop:
-            code = stop.code if isinstance(stop.code, int) else 1
-        captured = capfd.readouterr()
-        return Ran(code, captured.out, captured.err)
-
-    return ran
+def cli(home: Home, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Program:
+    """Run the console script's own entry on the test's data folder."""
+    return partial(program(monkeypatch, capfd), home.path)
 
 
 @pytest.fixture

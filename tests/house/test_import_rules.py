@@ -64,7 +64,7 @@ def test_a_planted_violation_is_found(tmp_path: Path, place: str, source: str) -
         ("boards/virtual/bzvirtual/device/vboot.py", "import bzfw, bzwire, machine, bluetooth"),
         ("host/bztoken/sync.py", "import pathlib\nfrom bzwire import page"),
         ("host/bztoken/cli/fleet.py", "from bzvirtual import ether"),
-        ("host/bztoken/cli/demo.py", "import bzvirtual"),
+        ("host/bztoken/cli/fleet_score.py", "import bzvirtual"),
     ],
 )
 def test_what_the_rules_allow_is_not_reported(tmp_path: Path, place: str, source: str) -> None:

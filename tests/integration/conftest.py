@@ -1,16 +1,13 @@
 """What the integration tests share: a fleet that lived once in virtual time, copied for each test, and the CLI."""
 
 import shutil
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from tests.integration.clinic import Clinic
+from tests.program import Program, Ran, program
 
-from bztoken.cli.main import run
 from bztoken.home import Home
 from bztoken.link import token_link
 from bztoken.registry import tokens
@@ -32,14 +29,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(TEST_LIMIT_S))
-
-
-class Ran(NamedTuple):
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
 
 
 def fleet_start_s() -> int:
@@ -84,20 +73,12 @@ def clinic_of_an(clinic: Clinic) -> Clinic:
 
 
 @pytest.fixture
-def cli(clinic: Clinic, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
-    """Run the console script's own entry in this process."""
+def cli(clinic: Clinic, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Program:
+    """Run the console script's own entry, on the clinic's data folder unless `home` names another."""
+    run = program(monkeypatch, capfd)
 
     def ran(*arguments: object, home: Path | None = None) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["bztoken", "--home", str(home or clinic.home.path), *map(str, arguments)])
-        monkeypatch.delenv("BZTOKEN_DEBUG", raising=False)
-        capfd.readouterr()
-        code = 0
-        try:
-            run()
-        except SystemExit as stop:
-            code = stop.code if isinstance(stop.code, int) else 1
-        captured = capfd.readouterr()
-        return Ran(code, captured.out, captured.err)
+        return run(home or clinic.home.path, *arguments)
 
     return ran
 

@@ -13,7 +13,6 @@ from .process import TokenFolder, TokenProcess
 from .realtime import RealTimeFleet
 from .world import Position
 
-
 DESK_M = 0.2
 # The truth of a fleet ends with its run: what its tokens would hear of each other on the desk is in no truth file.
 OUT_OF_REACH_M = 2000.0
