@@ -17,7 +17,7 @@ from bzvirtual.channel import Channel
 from bzvirtual.desk import Desk, Identity, identities_from_seed
 from bzvirtual.ether import Broadcast, Ether, Station
 from bzvirtual.lockstep import Lockstep, Token
-from bzvirtual.process import TokenFolder, TokenProcess
+from bzvirtual.process import FIRMWARE_HEAP_BYTES, TokenFolder, TokenProcess
 from bzvirtual.world import Position
 from bzwire import cbor, keys, messages, smp
 from bzwire.errors import Malformed
@@ -241,10 +241,12 @@ class Bench:
         power_cut_after_bytes: int | None = None,
         drift_ppm: int = 0,
         ticks_at_boot_ms: int = 0,
+        firmware_heap_bytes: int = FIRMWARE_HEAP_BYTES,
     ) -> Wearer:
         """A blank token, powered up now."""
         folder = TokenFolder.create(self._folder / name, drift_ppm)
-        process = TokenProcess(folder, app or self._app, f"{self._seed}:{name}".encode(), lockstep=True)
+        seed = f"{self._seed}:{name}".encode()
+        process = TokenProcess(folder, app or self._app, seed, True, firmware_heap_bytes)
         process.power_cut_after_bytes = power_cut_after_bytes
         process.ticks_at_boot_ms = ticks_at_boot_ms
         station = Station(name, 0, where or stays_at(x_m), random.Random(f"{self._seed}:{name}:radio"))

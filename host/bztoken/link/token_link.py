@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from pydantic import ValidationError
-from smp.error import ErrorV2
+from smp.error import MGMT_ERR, ErrorV1, ErrorV2
 from smp.exceptions import SMPException
 from smp.message import WriteResponse
 from smpclient import SMPClient
@@ -79,6 +79,11 @@ class Challenge:
     proof: bytes
 
 
+def _stumbled(answer: object) -> bool:
+    """True for "unknown error": the token could not serve this request just now, for want of memory perhaps."""
+    return isinstance(answer, ErrorV1) and answer.rc == MGMT_ERR.EUNKNOWN
+
+
 class TokenLink:
     """An open port with a token behind it; use as an async context manager."""
 
@@ -128,6 +133,8 @@ class TokenLink:
                 continue
             except _GONE:
                 raise LinkError(self._pulled_out()) from None
+            if _stumbled(answer) and attempt < tries - 1:
+                continue
             if success(answer):
                 return cast(WriteResponse, answer)
             raise self._refusal(answer)
