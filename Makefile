@@ -95,7 +95,7 @@ $(STAMP): pyproject.toml $(LOCK)
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	sed -n '/^setuptools==/,/[^\\]$$/p' $(LOCK) | $(PIP_INSTALL) --require-hashes -r /dev/stdin
 	$(PIP_INSTALL) --require-hashes --no-build-isolation --use-pep517 -r $(LOCK)
-	$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	PYTHONWARNINGS=ignore $(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(STUBS): $(STAMP) tests/house/firmware_stubs.py

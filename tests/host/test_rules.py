@@ -118,3 +118,11 @@ def test_close_minutes_never_exceed_minutes(rows: list[tuple[int, int, int, int]
     scored = score(heard)
     assert 0 <= scored.close_minutes <= scored.minutes <= 5 * scored.windows
     assert score(heard[::-1]) == scored
+
+
+def test_the_band_is_that_of_the_close_windows_when_there_are_any() -> None:
+    near = token_rows(3, rssi_dbm=-50, tx_dbm=0)
+    far = [row._replace(window_start_s=row.window_start_s + 36_000) for row in token_rows(30, rssi_dbm=-90, tx_dbm=0)]
+    assert score(far).band == FAR
+    assert score(near + far).band == NEAR
+    assert score(near + far).attenuation_db == 50

@@ -62,7 +62,11 @@ class Heard(NamedTuple):
 
 
 class Score(NamedTuple):
-    """What the rule says about one case, one log, one day."""
+    """What the rule says about one case, one log, one day.
+
+    attenuation_db and band are those of the close windows if there was one, else of all: a day at the same market must
+    not hide half an hour on the same bench.
+    """
 
     minutes: int
     close_minutes: int
@@ -81,11 +85,14 @@ def score(heard: Sequence[Heard], rule: Rule = BLUEZONE) -> Score:
     rows = sorted(heard, key=lambda row: (row.window_start_s, row.first_s))
     seconds = _seconds_by_window(rows, rule)
     close_s = 0
-    for window_start_s, in_window in groupby(rows, key=lambda row: row.window_start_s):
-        if band_of(_mean_attenuation_db(list(in_window), rule), rule) != FAR:
+    close_rows: list[Heard] = []
+    for window_start_s, group in groupby(rows, key=lambda row: row.window_start_s):
+        in_window = list(group)
+        if band_of(_mean_attenuation_db(in_window, rule), rule) != FAR:
             close_s += seconds[window_start_s]
+            close_rows += in_window
     close_minutes = _minutes(close_s)
-    attenuation_db = _mean_attenuation_db(rows, rule)
+    attenuation_db = _mean_attenuation_db(close_rows or rows, rule)
     return Score(
         minutes=_minutes(sum(seconds.values())),
         close_minutes=close_minutes,
