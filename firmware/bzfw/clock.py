@@ -42,7 +42,7 @@ class Clock:
         return self._hal.clock_unix_ms() // 1000
 
     def uptime_ms(self) -> int:
-        """Since boot, without the wrap of the ticks; to be called every few days at least, which the radio does."""
+        """Since boot, without the wrap of the ticks; to be called every few days at least: radio and light do."""
         ticks = self._hal.ticks_ms()
         self._uptime_ms += self._hal.ticks_diff(ticks, self._last_ticks)
         self._last_ticks = ticks

@@ -131,7 +131,7 @@ class Commands:
     def _ask_release(self, fields: "Fields") -> "Fields":
         first = field_int(fields, "f", 0, 1 << 20)
         last = field_int(fields, "t", first, 1 << 20)
-        # Today's key still makes IDs until midnight; the host publishes it no earlier than that (SPEC.md).
+        # Today's key still makes IDs until midnight: the host bounds its entry in time, and must not publish it before.
         self._token.consent.ask(self._session.key, first, min(last, day_of(self._token.clock.now_s())))
         return {}
 

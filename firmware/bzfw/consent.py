@@ -49,7 +49,7 @@ class Consent:
         return self._state == RELEASE_WAITING
 
     def was_granted(self) -> bool:
-        """True between the yes and the keys being read, or the minute's end."""
+        """True from the yes to the minute's end, or to the next connection."""
         self._expire()
         return self._state == RELEASE_GRANTED
 
@@ -68,14 +68,14 @@ class Consent:
         """For ever: watch the button."""
         while True:
             pressed = await self._hal.button_change()
-            if pressed and self.is_asking() and await self._held():
+            if pressed and self.is_asking() and await self._held(self._asked_ticks):
                 self._state = RELEASE_GRANTED
                 self.on_change()
 
-    async def _held(self) -> bool:
-        """True when the button stays down for HOLD_MS and the question still stands."""
+    async def _held(self, asked_ticks: int) -> bool:
+        """True when the button stays down for HOLD_MS and the question at its press still stands, not a newer one."""
         try:
             await asyncio.wait_for_ms(self._hal.button_change(), HOLD_MS)
         except asyncio.TimeoutError:
-            return self.is_asking()
+            return self.is_asking() and self._asked_ticks == asked_ticks
         return False

@@ -166,11 +166,14 @@ class DayLog:
         return at
 
     def acknowledge(self, sequence: int) -> None:
-        """The host has everything up to this sequence: remember it, then delete the files that hold nothing else."""
+        """The host has everything up to this sequence: remember it, then delete the files that hold nothing else.
+
+        A file with rubbish goes only by age, or when the host says that it has what the rubbish may have been.
+        """
         sequence = min(sequence, self.next_sequence - 1)
         if sequence > self.acknowledged:
             self._save_state(sequence, self._deleted)
-        self._delete([day_file for day_file in self._files if day_file.last <= self.acknowledged])
+        self._delete([day_file for day_file in self._files if day_file.last_used() <= self.acknowledged])
 
     def delete_older(self, today: int) -> None:
         """Delete the files of days that are past the retention."""

@@ -87,6 +87,7 @@ class Device:
         self.light.look_again()
 
     def _pattern(self) -> "tuple[str, tuple[int, int, int], int, int]":
+        self.clock.uptime_ms()  # the light looks each minute, also while the radio does not run: no wrap is missed
         if self.consent.is_asking():
             return light.ASKING
         if self.consent.was_granted():
@@ -114,5 +115,7 @@ class Device:
             "fw": recorder.failed_writes if recorder else 0,
             "ar": radio.address_refusals if radio else 0,
             "rp": self.session.refused_proofs,
+            "ie": self.hal.irq_errors,
+            "ds": self.hal.dead_scans,
             "hp": gc.mem_alloc(),
         }

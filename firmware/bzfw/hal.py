@@ -13,6 +13,8 @@ class Hal(Protocol):
 
     board: str
     tx_power_dbm: int
+    irq_errors: int  # exceptions in the radio's interrupt
+    dead_scans: int  # scans whose end the radio never told
 
     def ticks_ms(self) -> int:
         """Milliseconds since boot that wrap; compare with ticks_diff only."""
@@ -62,11 +64,7 @@ class Hal(Protocol):
         ...
 
     async def scan(self, duration_ms: int) -> None:
-        """Listen passively with full duty; returns when the radio says that the scan is over."""
-        ...
-
-    def stop_scanning(self) -> None:
-        """End a running scan early."""
+        """Listen passively with full duty until the radio says that the scan is over, or soon after it should have."""
         ...
 
     def show(self, colour: tuple[int, int, int]) -> None:

@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 
 BOARD_FILES = ("/board.json", "/rom/board.json")
 
+_IRQ_CENTRAL_CONNECT = 1
+_IRQ_CENTRAL_DISCONNECT = 2
 _IRQ_SCAN_RESULT = 5
 _IRQ_SCAN_DONE = 6
 _ADDRESS_MODE_NRPA = 3
 _AES_ECB = 1
 _SCAN_WINDOW_US = 50000  # interval = window: listening all the time, changing channel every 50 ms
+_SCAN_GRACE_MS = 2000  # how late the radio may say that a scan is over
 _DEBOUNCE_MS = 30
 _CONSOLE_CHUNK_BYTES = 64
 
@@ -62,7 +65,9 @@ class Esp32Hal:
         self._button_flag = asyncio.ThreadSafeFlag()
         self._button_level = False
         self._take_packet: "Callable[[int, memoryview], None] | None" = None
+        self._broadcast: "tuple[bytes, int] | None" = None
         self.irq_errors = 0
+        self.dead_scans = 0
         self._scan_done = asyncio.ThreadSafeFlag()
         self._ble = bluetooth.BLE()
         self._ble.active(True)
@@ -106,6 +111,11 @@ class Esp32Hal:
                     self._take_packet(data[3], data[4])
             elif event == _IRQ_SCAN_DONE:
                 self._scan_done.set()
+            elif event == _IRQ_CENTRAL_CONNECT:
+                # Advertising is connectable, as a phone's is, and ends with a connection; a token offers nothing.
+                self._ble.gap_disconnect(data[0])
+            elif event == _IRQ_CENTRAL_DISCONNECT and self._broadcast is not None:
+                self.advertise(self._broadcast[0], self._broadcast[1])
         except Exception:  # noqa: BLE001 - counted; there is nobody above to tell
             self.irq_errors += 1
 
@@ -113,9 +123,11 @@ class Esp32Hal:
         self._take_packet = take
 
     def advertise(self, payload: bytes, interval_ms: int) -> None:
+        self._broadcast = (payload, interval_ms)
         self._ble.gap_advertise(interval_ms * 1000, payload)
 
     def stop_advertising(self) -> None:
+        self._broadcast = None
         self._ble.gap_advertise(None)  # type: ignore[arg-type] # documented, not in the stubs
 
     def change_address(self) -> bool:
@@ -126,11 +138,11 @@ class Esp32Hal:
     async def scan(self, duration_ms: int) -> None:
         self._scan_done.clear()
         self._ble.gap_scan(duration_ms, _SCAN_WINDOW_US, _SCAN_WINDOW_US, False)
-        await self._scan_done.wait()
-
-    def stop_scanning(self) -> None:
-        self._ble.gap_scan(None)  # type: ignore[arg-type] # documented, not in the stubs
-        self._scan_done.set()
+        try:
+            await asyncio.wait_for_ms(self._scan_done.wait(), duration_ms + _SCAN_GRACE_MS)
+        except asyncio.TimeoutError:  # scans are known to die after hours: the token must not wait for ever
+            self.dead_scans += 1
+            self._ble.gap_scan(None)  # type: ignore[arg-type] # documented, not in the stubs
 
     # -- light and button ------------------------------------------------------------------------------------------
     def _make_light(self, light: "dict[str, Any] | None") -> "list[tuple[Any, int]]":
@@ -165,7 +177,11 @@ class Esp32Hal:
     async def button_change(self) -> bool:
         while True:
             await self._button_flag.wait()
-            await asyncio.sleep_ms(_DEBOUNCE_MS)
+            try:
+                await asyncio.sleep_ms(_DEBOUNCE_MS)
+            except asyncio.CancelledError:
+                self._button_flag.set()  # whoever asks next must see this edge
+                raise
             pressed = self._button is not None and self._button.value() == self._pressed_level
             if pressed != self._button_level:
                 self._button_level = pressed

@@ -19,7 +19,7 @@ MAX_U16 = 65535
 
 
 class Recorder:
-    """Called between scans only: a flash erase blocks the processor for 45 to 400 ms."""
+    """Called between scans, or when a station sets the clock: a flash erase blocks the processor for 45 to 400 ms."""
 
     def __init__(self, hal: "Hal", clock: Clock, log: DayLog, log_key: LogKey, boot_id: int) -> None:
         self._hal = hal

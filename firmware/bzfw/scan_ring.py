@@ -17,6 +17,7 @@ class ScanRing:
         self._head = 0
         self._count = 0
         self._lost = 0
+        self._lent = False  # the oldest packet is being read: its slot is not free yet
         self.filled = asyncio.ThreadSafeFlag()
 
     def put(self, rssi_dbm: int, payload: memoryview) -> None:
@@ -34,11 +35,15 @@ class ScanRing:
 
     def take(self) -> "tuple[int, memoryview] | None":
         """(RSSI in dBm, payload) of the oldest packet, None when empty; the view is good until the next `take`."""
+        if self._lent:
+            # Only now: on the chip the interrupt may come while the view is read.
+            self._head = (self._head + 1) % self._slots
+            self._count -= 1
+            self._lent = False
         if self._count == 0:
             return None
+        self._lent = True
         at = self._head
-        self._head = (at + 1) % self._slots
-        self._count -= 1
         return self._rssi[at] - 128, self._views[at][: self._lengths[at]]
 
     def take_lost(self) -> int:

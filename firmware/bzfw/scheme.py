@@ -1,6 +1,6 @@
 """What differs between broadcast schemes: the ID of a slot, its payload, and how to read one.
 
-Bluezone is the only scheme so far; another one gives the same four things.
+Bluezone is the only scheme so far; another one gives the same three things.
 """
 
 from bzwire import bluezone
@@ -10,9 +10,7 @@ from .day_keys import DayKeys
 
 
 class BluezoneScheme:
-    """slot_s: how long an ID lives."""
-
-    slot_s = bluezone.SLOT_S
+    """A new ID in each slot of `bluezone.SLOT_S` seconds."""
 
     def __init__(self, day_keys: DayKeys, tx_power_dbm: int) -> None:
         self._day_keys = day_keys

@@ -3,6 +3,8 @@
 One request at a time; a damaged one is dropped and the host asks again. Nothing is ever printed beside the answers.
 """
 
+import gc
+
 from bzwire import cbor, smp
 from bzwire.errors import MGMT_EACCESSDENIED, MGMT_EINVAL, MGMT_ENOTSUP, MGMT_EUNKNOWN, WireError
 
@@ -38,12 +40,19 @@ class Server:
         hal = self._token.hal
         while True:
             for packet in self._decoder.feed(await hal.read_console()):
-                answer = self.answer(packet)
-                if answer is not None:
-                    for line in smp.encode_lines(answer):
-                        hal.write_console(line)
+                try:
+                    self._write(self.answer(packet))
+                except MemoryError:  # a large answer found no room: a small one will
+                    self.failures += 1
+                    gc.collect()
+                    self._write(self._pack(smp.unpack_message(packet), {"rc": MGMT_EUNKNOWN}))
             if self._restart_wanted:
                 hal.restart()
+
+    def _write(self, answer: "bytes | None") -> None:
+        if answer is not None:
+            for line in smp.encode_lines(answer):
+                self._token.hal.write_console(line)
 
     def answer(self, packet: bytes) -> "bytes | None":
         """The packed answer to a packed request; None when it is not a request at all."""
@@ -53,7 +62,10 @@ class Server:
             return None
         if request.op not in _ANSWERS:
             return None
-        fields = self._answer_fields(request)
+        return self._pack(request, self._answer_fields(request))
+
+    @staticmethod
+    def _pack(request: smp.Message, fields: "dict[str, Any]") -> bytes:
         return smp.Message(
             _ANSWERS[request.op], request.group, request.command, request.sequence, cbor.dumps(fields), request.version
         ).pack()
@@ -91,8 +103,9 @@ class Server:
     def _datetime(self, op: int, fields: "dict[str, Any]") -> "dict[str, Any]":
         if op == smp.OP_READ:
             return {"datetime": datetime_text.format_utc(self._token.clock.now_ms())}
-        # A stranger's time would make IDs of a wrong day; only a blank token or an open session may be told.
-        if self._token.identity is not None and not self._token.session.key:
+        # Nothing proves who sends this: a stranger's time would make IDs of a wrong day and delete the log by its age.
+        # A provisioned token is told the time by SET_CLOCK, under the session's MAC.
+        if self._token.identity is not None:
             raise Refusal(MGMT_EACCESSDENIED, True)
         unix_ms = datetime_text.parse_utc(str(fields.get("datetime", "")))
         if unix_ms is None or not EARLIEST_UNIX_MS <= unix_ms <= LATEST_UNIX_MS:

@@ -92,9 +92,8 @@ class _Reader:
                 )
         if self._damaged:
             raise LinkError(
-                f"{len(self._damaged)} of {self._end - self._first} pages are damaged on the token, the first is page "
-                f"{self._damaged[0]}: all others are stored, and the token keeps what was not taken over; let a "
-                "technician look at it within 14 days."
+                f"The log on the token is damaged, first at page {self._damaged[0]}: all whole pages that it gives are "
+                "stored, and it keeps the rest; let a technician look at it within 14 days."
             )
         self._result.kept_from = self._keep_from
         return self._result
@@ -159,9 +158,16 @@ class _Reader:
             self._next = self._end = int(answer["s"])
             return
         self._result.bytes_read += len(data)
-        if answer["s"] != self._next:  # the pages between are gone: past the retention
-            self._next, self._rest = int(answer["s"]), b""
+        if answer["s"] != self._next:
+            await self._jump(int(answer["s"]))
         self._take(self._rest + data)
+
+    async def _jump(self, sequence: int) -> None:
+        """The token went on at a later page: those between are past the retention, or their headers are damaged."""
+        status = await self._link.command(messages.CMD_STATUS)
+        if self._next >= int(status["f"]):  # what lies behind the oldest page was not deleted
+            self._keep_on_token(self._next)
+        self._next, self._rest = sequence, b""
 
     def _take(self, data: bytes) -> None:
         """Cut whole pages off. Raises WireError for a damaged one."""

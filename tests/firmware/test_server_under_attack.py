@@ -338,3 +338,22 @@ def test_an_exception_nobody_foresaw_is_answered_as_unknown(tmp_path: Path, boar
     assert refusal(lambda: wearer.plain(messages.CMD_HELLO, {"nh": bytes(16)})) == 1
     assert wearer.plain(messages.CMD_INFO, {})["pr"] is True
     wearer.bench.close()
+
+
+def test_an_open_session_lets_no_bare_date_time_in(wearer: Wearer) -> None:
+    text = cbor.dumps({"datetime": "2099-12-01T00:00:00"})
+    code = refusal(lambda: wearer.bench.request(wearer.token, smp.OP_WRITE, smp.GROUP_OS, smp.OS_DATETIME, text))
+    assert code == MGMT_EACCESSDENIED
+    assert wearer.status()["t"] // 1000 == pytest.approx(wearer.bench.now_s, abs=2)
+
+
+def test_a_press_for_one_question_does_not_answer_the_next(wearer: Wearer) -> None:
+    bench = wearer.bench
+    wearer.ask(messages.CMD_ASK_RELEASE, {"f": START_DAY, "t": START_DAY})
+    bench.lockstep.press_button(wearer.token, BUTTON_PIN, 0)
+    bench.live(2)
+    wearer.ask(messages.CMD_ASK_RELEASE, {"f": START_DAY - 13, "t": START_DAY})
+    bench.live(1.5)
+    assert wearer.ask(messages.CMD_READ_RELEASE)["st"] == messages.RELEASE_WAITING
+    bench.lockstep.press_button(wearer.token, BUTTON_PIN, 1)
+    bench.live(1)

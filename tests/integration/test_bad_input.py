@@ -163,8 +163,8 @@ def test_a_device_that_is_no_token_is_not_provisioned(clinic: Clinic, cli: Cli) 
         assert tokens.by_label(session, "Bà Em") is None
 
 
-def spoil_page(clinic: Clinic, number: int) -> None:
-    """Turn one bit of a page in flash."""
+def spoil_page(clinic: Clinic, number: int, at: int = -6) -> None:
+    """Turn one bit of a page in flash: byte `at` of it, from the end when negative."""
     pages = clinic.pages_in_flash(AN)
     before = pages[: number - 1]
     image = clinic.image(AN)
@@ -172,7 +172,7 @@ def spoil_page(clinic: Clinic, number: int) -> None:
     name = min(flash.listdir("/log"), key=lambda name: name[7:])
     with flash.open(f"/log/{name}", "rb") as file:
         content = bytearray(file.read())
-    content[len(b"".join(before)) + len(pages[number - 1]) - 6] ^= 1
+    content[len(b"".join(before)) + at % len(pages[number - 1])] ^= 1
     with flash.open(f"/log/{name}", "wb") as file:
         file.write(bytes(content))
     save_image(flash, image)
@@ -186,7 +186,7 @@ def test_a_damaged_page_in_flash_is_told_and_stays_there_with_all_that_follow(cl
     files = mounted(clinic.image(AN)).listdir("/log")
     with attached(clinic.fleet) as there:
         port = there.ports[AN]
-        assert_one_sentence(cli("sync", "--port", port), f"damaged on the token, the first is page {number}: ")
+        assert_one_sentence(cli("sync", "--port", port), f"damaged, first at page {number}: ")
         stored = {page.sequence: page.raw for page in clinic.stored(AN)}
         assert number not in stored
         for sequence, page in enumerate(pages, 1):
@@ -195,3 +195,21 @@ def test_a_damaged_page_in_flash_is_told_and_stays_there_with_all_that_follow(cl
         cli("sync", "--port", port)
         assert asyncio.run(clinic.acknowledged(port)) == number - 1
     assert set(files) <= set(mounted(clinic.image(AN)).listdir("/log"))
+
+
+def test_a_damaged_header_costs_no_page_that_can_still_be_read_by_a_technician(clinic_of_an: Clinic, cli: Cli) -> None:
+    """The token cannot look behind a header that it cannot read; it must then keep the file, acknowledged or not."""
+    clinic = clinic_of_an
+    pages = clinic.pages_in_flash(AN)
+    number = 150
+    spoil_page(clinic, number, at=2)
+    name = min(mounted(clinic.image(AN)).listdir("/log"), key=lambda name: name[7:])
+    with attached(clinic.fleet) as there:
+        port = there.ports[AN]
+        assert_one_sentence(cli("sync", "--port", port), f"damaged, first at page {number}: ")
+        stored = {page.sequence: page.raw for page in clinic.stored(AN)}
+        assert [stored[sequence] for sequence in range(1, number)] == pages[: number - 1]
+        assert asyncio.run(clinic.acknowledged(port)) == number - 1
+        cli("sync", "--port", port)
+        assert asyncio.run(clinic.acknowledged(port)) == number - 1
+    assert name in mounted(clinic.image(AN)).listdir("/log")

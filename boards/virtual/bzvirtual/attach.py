@@ -7,10 +7,11 @@ from pathlib import Path
 
 from . import application
 from .channel import Channel
+from .errors import FleetError
 from .ether import Ether, Station
 from .fleet import Member, open_manifest
 from .process import TokenFolder, TokenProcess
-from .realtime import RealTimeFleet
+from .realtime import RealTimeFleet, is_attached
 from .world import Position
 
 DESK_M = 0.2
@@ -38,6 +39,8 @@ def attach(folder: Path, blank: int = 0) -> RealTimeFleet:
     members = [Member("", f"blank-{n + 1}", "token", f"token-{n + 1}") for n in range(blank)]
     if not members:
         members = open_manifest(folder).tokens()
+    if is_attached(folder):
+        raise FleetError(f"The fleet in {folder} is attached already: `bztoken fleet stop --from {folder}` ends that.")
     folder.mkdir(parents=True, exist_ok=True)
     app = application.build(folder / "app")
     board = json.loads((app.rom / "board.json").read_text())

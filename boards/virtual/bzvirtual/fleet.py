@@ -75,6 +75,12 @@ class RunResult:
     broadcasts: int
 
 
+def require_empty(folder: Path) -> None:
+    """Raises FleetError when there is something in the folder."""
+    if folder.exists() and any(folder.iterdir()):
+        raise FleetError(f"{folder} is not empty: name a new folder, or delete it first.")
+
+
 class FleetRun:
     """One run in virtual time. `identities` in the order of the world's token carriers; an empty folder is needed."""
 
@@ -96,8 +102,7 @@ class FleetRun:
 
     def prepare(self) -> None:
         """Compile the application, power everything up, hand the tokens out."""
-        if self._folder.exists() and any(self._folder.iterdir()):
-            raise FleetError(f"{self._folder} is not empty: name a new folder, or delete it first.")
+        require_empty(self._folder)
         self._folder.mkdir(parents=True, exist_ok=True)
         app = application.build(self._folder / "app")
         description = json.loads((app.rom / "board.json").read_text())

@@ -174,7 +174,7 @@ class RealTimeFleet:
         connection, _ = self._socket.accept()
         with connection:
             connection.settimeout(1)
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
                 order = json.loads(connection.recv(4096))
                 connection.sendall(json.dumps(self._obey(order)).encode())
 
@@ -230,6 +230,16 @@ class RealTimeFleet:
         if self._socket is not None:
             self._socket.close()
             (self._folder / SOCKET_NAME).unlink(missing_ok=True)
+
+
+def is_attached(folder: Path) -> bool:
+    """True when a fleet runs in this folder: its flash images must not be opened twice."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(str(folder / SOCKET_NAME))
+        except OSError:
+            return False
+        return True
 
 
 def order(folder: Path, **what: Any) -> dict[str, Any]:

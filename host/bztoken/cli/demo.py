@@ -88,8 +88,16 @@ def demo(
     stage.run(["exposures", "list", "--case", CASE])
     _title("7. Is it true? The world knows where everybody was")
     stage.run(["fleet", "score", fleet])
+    _require_all_found(stage, fleet)
     answer(f"\nDone in {time.monotonic() - began:.0f} s. Registry and keys: {folder / 'home'}")
     answer(f"Flash images, the phone's history and the truth: {fleet}")
+
+
+def _require_all_found(stage: _Stage, fleet: str) -> None:
+    """A demonstration that misses somebody has failed, whatever it printed."""
+    found = json.loads(stage.run(["fleet", "score", fleet, "--json"], show=False))
+    if found["missed"] or not found["found"]:
+        raise BztokenError("The demonstration did not find everybody who was near: something is broken here.")
 
 
 def _title(text: str) -> None:
@@ -145,7 +153,7 @@ def _sync_all(stage: _Stage, ports: dict[str, str]) -> None:
 
 
 def _record_case(stage: _Stage, fleet: str, port: str) -> None:
-    process = stage.start(["case", "add", "--port", port, "--name", CASE, "--days", "2"])
+    process = stage.start(["case", "add", "--port", port, "--name", CASE, "--days", "3"])
     assert process.stderr is not None
     for line in process.stderr:
         answer(line.rstrip())

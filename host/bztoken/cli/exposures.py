@@ -64,7 +64,8 @@ def _who_to_call(found: list[NamedExposure]) -> list[str]:
 
 def _row(named: NamedExposure, zone: tzinfo) -> tuple[object, ...]:
     exposure = named.exposure
-    span = f"{local_day_and_time(exposure.first_s, zone)} - {local_time(exposure.last_s, zone)}"
+    first, last = local_day_and_time(exposure.first_s, zone), local_day_and_time(exposure.last_s, zone)
+    span = f"{first} - {local_time(exposure.last_s, zone) if first[:10] == last[:10] else last}"
     return (
         named.case,
         named.who,

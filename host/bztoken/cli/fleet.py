@@ -24,7 +24,7 @@ from bzvirtual import attach as attaching
 from bzvirtual import realtime, world
 from bzvirtual.desk import Identity, identities_from_seed
 from bzvirtual.errors import VirtualBoardError
-from bzvirtual.fleet import FleetRun, RunResult
+from bzvirtual.fleet import FleetRun, RunResult, require_empty
 from bzvirtual.realtime import Port
 
 DAY_S = 86400
@@ -72,6 +72,7 @@ def run(
     with told_plainly():
         place = world.crowd(count, world.load(world_name))
         labels = [person.shown for person in place.people if person.carries == "token"]
+        require_empty(out)  # before the registry learns of tokens that would never live
         identities = _registered(ctx.obj, labels, seed, start_s) if register else identities_from_seed(labels, seed)[1]
         began = time.monotonic()
         result = _live(FleetRun(out, place, identities, seed, start_s), days)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import select
@@ -23,6 +24,10 @@ class Pair:
     who: str
     day: int
 
+    def iso_day(self) -> str:
+        """As a date."""
+        return datetime.fromtimestamp(self.day * DAY_S, UTC).date().isoformat()
+
 
 @dataclass(frozen=True)
 class Score:
@@ -37,7 +42,10 @@ class Score:
         """For --json."""
         lists = {"found": self.found, "missed": self.missed, "false": self.false}
         return {
-            name: [{"case": pair.case, "who": pair.who, "true_minutes": true} for pair, true in pairs.items()]
+            name: [
+                {"case": pair.case, "who": pair.who, "day": pair.iso_day(), "true_minutes": true}
+                for pair, true in pairs.items()
+            ]
             for name, pairs in lists.items()
         }
 
@@ -45,14 +53,16 @@ class Score:
         """The sum in plain words."""
         real = len(self.found) + len(self.missed)
         return (
-            f"In truth {real} were within 2 m for {self.minutes} minutes or more: "
+            f"In truth {real} were within 2 m for {self.minutes} minutes or more on a day: "
             f"{len(self.found)} found, {len(self.missed)} missed, {len(self.false)} false."
         )
 
     def lines(self) -> list[str]:
         """One line for each that was missed or false."""
-        missed = [f"  missed: {pair.who}, {true} true minutes" for pair, true in self.missed.items()]
-        false = [f"  false: {pair.who}, {true} true minutes" for pair, true in self.false.items()]
+        missed = [
+            f"  missed: {pair.who} on {pair.iso_day()}, {true} true minutes" for pair, true in self.missed.items()
+        ]
+        false = [f"  false: {pair.who} on {pair.iso_day()}, {true} true minutes" for pair, true in self.false.items()]
         return missed + false
 
 

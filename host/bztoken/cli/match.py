@@ -50,7 +50,13 @@ def _match_files(case_list: Path, history: Path, tolerance_s: int, as_json: bool
         for exposure in found.exposures
     ]
     headings = ("entry", "day (UTC)", "minutes", "close minutes", "band", "verdict")
-    answer_table(headings, rows, f"None of {found.lines} contacts was with a case of the list.")
+    answer_table(headings, rows, _nobody(found.lines))
+
+
+def _nobody(lines: int) -> str:
+    if lines == 0:
+        return "The history holds no contacts at all, so it says nothing: check that it is the right file."
+    return f"None of {lines} contacts was with a case of the list."
 
 
 def _match_registry(home: Home, tolerance_s: int, as_json: bool) -> None:
