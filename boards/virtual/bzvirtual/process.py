@@ -110,18 +110,6 @@ class TokenProcess:
         self.command_fd, child_out = os.pipe()
         self._stdin_read_fd, self.stdin_fd = os.pipe()
         self.stdout_fd, child_stdout = os.pipe()
-        config = {
-            "rtc_offset_us": state.rtc_offset_us,
-            "drift_ppm": state.drift_ppm,
-            "lockstep": self._lockstep,
-            "seed": None if self._seed is None else (self._seed + struct.pack(">I", state.boots)).hex(),
-            "boot_cause": state.boot_cause,
-            "rtc_memory": state.rtc_memory,
-            "flash": str(self.folder.flash.resolve()),
-            "power_cut_after_bytes": self.power_cut_after_bytes,
-            "ticks_at_boot_ms": self.ticks_at_boot_ms,
-            "application": str(self._application.rom.resolve()),
-        }
         self._process = subprocess.Popen(
             [
                 interpreter(),
@@ -142,7 +130,23 @@ class TokenProcess:
         for descriptor in (child_in, child_out, child_stdout):
             os.close(descriptor)
         self._received.clear()
-        self.wake(now_us, json.dumps(config).encode())
+        self.wake(now_us, json.dumps(self._boot_config(state.rtc_offset_us)).encode())
+
+    def _boot_config(self, rtc_offset_us: int) -> dict[str, object]:
+        """What `device/vboot.py` is told of the board."""
+        state = self.folder.state
+        return {
+            "rtc_offset_us": rtc_offset_us,
+            "drift_ppm": state.drift_ppm,
+            "lockstep": self._lockstep,
+            "seed": None if self._seed is None else (self._seed + struct.pack(">I", state.boots)).hex(),
+            "boot_cause": state.boot_cause,
+            "rtc_memory": state.rtc_memory,
+            "flash": str(self.folder.flash.resolve()),
+            "power_cut_after_bytes": self.power_cut_after_bytes,
+            "ticks_at_boot_ms": self.ticks_at_boot_ms,
+            "application": str(self._application.rom.resolve()),
+        }
 
     def note_clock(self, now_us: int, rtc_offset_us: int) -> None:
         """The program set its clock."""

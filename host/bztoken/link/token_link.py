@@ -9,6 +9,7 @@ import binascii
 import secrets
 import termios
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, cast
@@ -97,9 +98,8 @@ class TokenLink:
 
     async def __aenter__(self) -> Self:
         try:
-            await self._client.connect(TIMEOUT_S)
-        except _NOISE:
-            pass  # the port is open, and the first question shows whether a token answers
+            with suppress(*_NOISE):  # the port is open by then; the first question shows whether a token answers
+                await self._client.connect(TIMEOUT_S)
         except _GONE:
             await self._client.disconnect()
             raise LinkError(self._pulled_out()) from None
