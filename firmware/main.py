@@ -2,4 +2,4 @@
 
 from bzfw import app, hal_esp32
 
-app.start(hal_esp32.Esp32Hal(hal_esp32.read_board_file()))
+app.start(hal_esp32.build, hal_esp32.restart)

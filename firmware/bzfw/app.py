@@ -1,14 +1,22 @@
-"""The app: one asyncio program of four tasks - console, button, light, and the radio once there is an identity."""
+"""The app: one asyncio program - console, button, light, watchdog, and the radio once there is an identity.
+
+Whatever fails, the board restarts; what fails again and again ends in safe mode, where only console and light run.
+"""
 
 import asyncio
 import gc
+import os
 import sys
 
-from .device import Device
+from micropython import const
+
+from . import files
+from .device import OFF_PATH, Device
 from .server import Server
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from .hal import Hal
@@ -16,34 +24,53 @@ if TYPE_CHECKING:
 
 # Garbage may grow to this before it is collected. Less keeps the heap tidier and costs time, with no bound at all an
 # answer of 1 KiB finds no room (DESIGN.md 8).
-COLLECT_AFTER_BYTES = 24 * 1024
+_COLLECT_AFTER_BYTES = const(24 * 1024)
+# How long the button must be held to switch a token on that was switched off.
+_SWITCH_ON_MS = const(2000)
+_STEP_MS = const(100)
+
+
+async def _stays_off(hal: "Hal") -> bool:
+    """True when the token was switched off and nobody holds its button or has plugged it in."""
+    if not files.exists(OFF_PATH):
+        return False
+    for _ in range(_SWITCH_ON_MS // _STEP_MS):
+        if hal.cable_present():
+            break
+        if not hal.button_is_down():
+            return True
+        await asyncio.sleep_ms(_STEP_MS)
+    os.remove(OFF_PATH)
+    return False
 
 
 async def _main(hal: "Hal") -> None:
+    if await _stays_off(hal):
+        hal.power_off()
+    device = Device(hal)
+
     def task_died(_loop: "Any", context: "dict[str, Any]") -> None:
         # A token with a dead task looks alive and is not. A restart takes a second and keeps clock and log.
         sys.print_exception(context["exception"])
-        hal.restart()
+        device.alive.crash()
 
     asyncio.get_event_loop().set_exception_handler(task_died)
-    device = Device(hal)
     started = asyncio.Event()
     device.on_provisioned = started.set
     device.load()
-    gc.threshold(COLLECT_AFTER_BYTES)
-    asyncio.create_task(device.consent.run())
-    asyncio.create_task(device.light.run())
-    asyncio.create_task(Server(device).run())
+    gc.threshold(_COLLECT_AFTER_BYTES)
+    for task in (device.alive.run, device.button.run, device.light.run, Server(device).run):
+        asyncio.create_task(task())
     await started.wait()
     if device.radio is not None:
         asyncio.create_task(device.radio.run())
     await asyncio.Event().wait()
 
 
-def start(hal: "Hal") -> None:
+def start(make_hal: "Callable[[], Hal]", restart: "Callable[[], None]") -> None:
     """Run for ever. What fails before the tasks run restarts the board too: its prompt would be a dead token."""
     try:
-        asyncio.run(_main(hal))
+        asyncio.run(_main(make_hal()))
     except Exception as error:  # noqa: BLE001 - told on the console, and there is nobody above
         sys.print_exception(error)
-    hal.restart()
+    restart()

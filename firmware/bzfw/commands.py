@@ -1,5 +1,7 @@
 """The token group of SMP: what each command does. Fields and errors: SPEC.md "Commands"."""
 
+from micropython import const
+
 from bzwire import keys, messages
 from bzwire.bluezone import day_of
 from bzwire.errors import (
@@ -11,12 +13,12 @@ from bzwire.errors import (
     RC_STORAGE,
     WireError,
 )
-from bzwire.messages import RELEASE_GRANTED, field_bytes, field_int
+from bzwire.messages import RELEASE_GRANTED, SCHEME_GAEN, SELF_TEST_RUNNING, field_bytes, field_int
 
 from . import VERSION
-from .clock import EARLIEST_UNIX_MS, LATEST_UNIX_MS
 from .identity import Identity, LogKey
-from .refusal import Refusal
+from .session import Refusal
+from .settings import FIELDS as SETTINGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from .device import Device
 
     Fields = dict[str, Any]
+
+
+_TEK_BYTES = const(16)  # GAEN takes so much of a day key
 
 
 class Commands:
@@ -47,6 +52,9 @@ class Commands:
             messages.CMD_SET_CLOCK: self._set_clock,
             messages.CMD_ASK_RELEASE: self._ask_release,
             messages.CMD_READ_RELEASE: self._read_release,
+            messages.CMD_SETTINGS: self._settings,
+            messages.CMD_SELF_TEST: self._self_test,
+            messages.CMD_READ_SELF_TEST: self._read_self_test,
         }
 
     def run(self, command: int, fields: "Fields") -> "Fields":
@@ -76,6 +84,7 @@ class Commands:
             "b": self._token.hal.board,
             "pr": self._token.identity is not None,
             "ck": self._token.clock.state,
+            "sm": self._token.alive.safe_mode,
         }
 
     def _provision(self, fields: "Fields") -> "Fields":
@@ -88,10 +97,7 @@ class Commands:
             field_bytes(fields, "u", keys.UID_BYTES), field_bytes(fields, "k", keys.KEY_BYTES), str(role)
         )
         log_key = LogKey(0, 0, field_bytes(fields, "l", keys.KEY_BYTES))
-        # The log key first: a token is provisioned once its identity is there, and then it must be able to seal.
-        log_key.save()
-        identity.save()
-        self._token.become(identity, log_key)
+        self._token.provision(identity, log_key)
         return {}
 
     def _hello(self, fields: "Fields") -> "Fields":
@@ -122,7 +128,7 @@ class Commands:
         return {"a": self._token.log.acknowledged}
 
     def _set_clock(self, fields: "Fields") -> "Fields":
-        unix_ms = field_int(fields, "t", EARLIEST_UNIX_MS, LATEST_UNIX_MS)
+        unix_ms = field_int(fields, "t", messages.EARLIEST_UNIX_MS, messages.LATEST_UNIX_MS)
         before_ms = self._token.clock.now_ms()
         state = self._token.clock.state
         self._token.set_clock(unix_ms)
@@ -143,4 +149,22 @@ class Commands:
         if self._token.day_keys is None:
             raise Refusal(RC_NOT_CONSENTED)
         found = self._token.day_keys.between(consent.first_day, consent.last_day)
-        return {"st": state, "k": found, "tx": self._token.hal.tx_power_dbm}
+        scheme = "bluezone"
+        if self._token.settings.scheme == SCHEME_GAEN:
+            scheme = "gaen"
+            found = [(day, key[:_TEK_BYTES]) for day, key in found]
+        return {"st": state, "k": found, "tx": self._token.hal.tx_power_dbm, "sc": scheme}
+
+    def _settings(self, fields: "Fields") -> "Fields":
+        """Take those that are named, all or none; the answer is how they stand now."""
+        wanted = {name: field_int(fields, name, SETTINGS[name][1], SETTINGS[name][2]) for name in fields}
+        self._token.change_settings(wanted)
+        return self._token.settings.fields()
+
+    def _self_test(self, fields: "Fields") -> "Fields":
+        if self._token.self_test["st"] != SELF_TEST_RUNNING:
+            self._token.begin_self_test()
+        return {}
+
+    def _read_self_test(self, fields: "Fields") -> "Fields":
+        return self._token.self_test

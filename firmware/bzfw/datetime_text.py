@@ -1,7 +1,9 @@
 """The date-time text of the standard SMP command: "2026-11-23T07:30:00.250+00:00" (RFC 3339), UTC."""
 
+from micropython import const
+
 _DAYS_BEFORE_MONTH = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)
-_DAY_S = 86400
+_DAY_S = const(86400)
 
 
 def _days_since_1970(year: int, month: int, day: int) -> int:

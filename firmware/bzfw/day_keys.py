@@ -1,10 +1,12 @@
-"""The token's own Bluezone day keys: random and independent each day, kept 14 days, then gone.
+"""The token's own day keys: random and independent each day, kept 14 days, then gone.
 
 Independent keys look like any others on the air and in a case list, but publishing Monday's says nothing about Tuesday.
 A key is in flash before its first ID is broadcast: one that was heard can always be released.
 """
 
 import struct
+
+from micropython import const
 
 from bzwire.bluezone import KEY_BYTES
 from bzwire.errors import WireError
@@ -13,18 +15,20 @@ from . import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .clock import Clock
     from .hal import Hal
 
 KEYS_PATH = "/day_keys"
-RETENTION_DAYS = 14
-_ENTRY_BYTES = 4 + KEY_BYTES
+_RETENTION_DAYS = const(14)
+_ENTRY_BYTES = const(36)  # day, key
 
 
 class DayKeys:
     """Days are UTC days since 1970."""
 
-    def __init__(self, hal: "Hal") -> None:
+    def __init__(self, hal: "Hal", clock: "Clock") -> None:
         self._hal = hal
+        self._clock = clock
         self._keys: "dict[int, bytes]" = {}
         try:
             raw = files.read_whole(KEYS_PATH) or b""
@@ -37,12 +41,13 @@ class DayKeys:
     def of_day(self, day: int) -> bytes:
         """The key of this day, drawn and stored if there is none; older ones than the retention are deleted then."""
         if day not in self._keys:
-            kept = {d: k for d, k in self._keys.items() if day - RETENTION_DAYS < d <= day + RETENTION_DAYS}
+            oldest = min(day, self._clock.retention_day()) - _RETENTION_DAYS
+            kept = {d: k for d, k in self._keys.items() if oldest < d <= day + _RETENTION_DAYS}
             kept[day] = self._hal.random_bytes(KEY_BYTES)
             files.write_whole(KEYS_PATH, b"".join([struct.pack("<I", d) + kept[d] for d in sorted(kept)]))
             self._keys = kept
         return self._keys[day]
 
-    def between(self, first_day: int, last_day: int) -> "list[list[int | bytes]]":
+    def between(self, first_day: int, last_day: int) -> "list[tuple[int, bytes]]":
         """[day, key] of the days that are kept, in order."""
-        return [[day, self._keys[day]] for day in sorted(self._keys) if first_day <= day <= last_day]
+        return [(day, self._keys[day]) for day in sorted(self._keys) if first_day <= day <= last_day]

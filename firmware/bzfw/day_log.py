@@ -2,21 +2,23 @@
 
 LittleFS makes an append whole or absent. Sequences rise by one from page to page of a file and never start again: the
 highest one that is acknowledged, and the highest that was deleted, are stored. A file whose end is not a whole page is
-never appended to. A full flash gives up its oldest day.
+never appended to. A full flash gives up its oldest day. A file that cannot be read is put aside, and the log goes on.
 """
 
 import os
 import struct
 
+from micropython import const
+
 from bzwire.errors import WireError
-from bzwire.page import HEADER_BYTES, OVERHEAD_BYTES, read_header
+from bzwire.page_format import HEADER_BYTES, MIN_PAGE_BYTES, V1_HEADER_BYTES, read_header
 
 from . import files
 
 FOLDER = "/log"
+QUARANTINE = "/bad"
 STATE_PATH = "/log_state"
-RETENTION_DAYS = 14
-_ENOSPC = 28  # no space left; the ESP32's errno module does not name it
+_ENOSPC = const(28)  # no space left; the ESP32's errno module does not name it
 _STATE = "<II"  # highest sequence acknowledged, highest deleted
 
 
@@ -34,7 +36,7 @@ class DayFile:
 
     def last_used(self) -> int:
         """The highest sequence that this file may ever have held: rubbish may be pages that a host has read."""
-        return self.last + self.rubbish // OVERHEAD_BYTES
+        return self.last + self.rubbish // MIN_PAGE_BYTES
 
     def path(self) -> str:
         """Name: day and first sequence, so that both are known without opening the file."""
@@ -51,9 +53,14 @@ def _parse_name(name: str) -> "tuple[int, int] | None":
 
 
 class DayLog:
-    """Appends, reads by cursor, deletes what is acknowledged or too old. Raises OSError when the flash refuses."""
+    """Appends, reads by cursor, deletes what is acknowledged or too old. Raises OSError when the flash refuses.
+
+    days_dropped: day files given up for room since boot; quarantined: files put aside because they cannot be read.
+    """
 
     def __init__(self) -> None:
+        self.days_dropped = 0
+        self.quarantined = len(files.names(QUARANTINE))
         files.make_folder(FOLDER)
         self.acknowledged, self._deleted = self._load_state()
         self._files = self._scan()
@@ -73,19 +80,33 @@ class DayLog:
         self.acknowledged, self._deleted = acknowledged, deleted
 
     def _scan(self) -> "list[DayFile]":
-        named = [_parse_name(name) for name in os.listdir(FOLDER)]
+        named = [_parse_name(name) for name in files.names(FOLDER)]
         found = []
         for day, first in sorted([entry for entry in named if entry], key=lambda entry: entry[1]):
             day_file = DayFile(day, first, first - 1, 0)
-            self._measure(day_file)
+            try:
+                self._measure(day_file)
+            except OSError:
+                self._put_aside(day_file)
+                continue
             found.append(day_file)
         return found
+
+    def _put_aside(self, day_file: DayFile) -> None:
+        """Out of the log's way, for a technician; a file that cannot even be moved stays where it is, unread."""
+        self.quarantined += 1
+        try:
+            files.make_folder(QUARANTINE)
+            path = day_file.path()
+            os.rename(path, QUARANTINE + path[len(FOLDER) :])
+        except OSError:
+            return
 
     def _measure(self, day_file: DayFile) -> None:
         """Walk the page headers; whatever follows the last whole page is not counted."""
         size = os.stat(day_file.path())[6]
         with open(day_file.path(), "rb") as file:
-            while day_file.size + HEADER_BYTES <= size:
+            while day_file.size + V1_HEADER_BYTES <= size:
                 file.seek(day_file.size)
                 try:
                     header = read_header(file.read(HEADER_BYTES))
@@ -106,6 +127,7 @@ class DayLog:
             except OSError as error:
                 if error.errno != _ENOSPC or len(self._files) < 2:
                     raise
+            self.days_dropped += 1
             self._delete(self._files[:1])
 
     def _append(self, day: int, page: "bytes | memoryview") -> None:
@@ -175,9 +197,9 @@ class DayLog:
             self._save_state(sequence, self._deleted)
         self._delete([day_file for day_file in self._files if day_file.last_used() <= self.acknowledged])
 
-    def delete_older(self, today: int) -> None:
+    def delete_older(self, today: int, retention_days: int) -> None:
         """Delete the files of days that are past the retention."""
-        self._delete([day_file for day_file in self._files if day_file.day < today - RETENTION_DAYS])
+        self._delete([day_file for day_file in self._files if day_file.day < today - retention_days])
 
     def _delete(self, unwanted: "list[DayFile]") -> None:
         if self._files and self._files[-1] in unwanted:

@@ -1,12 +1,15 @@
 """The token as a whole: what its parts share, and how it comes to life when a station provisions it."""
 
+import asyncio
 import gc
-import struct
 
-from bzwire.errors import WireError
-from bzwire.page import CLOCK_UNSET
+from bzwire.messages import PROFILE_CONTINUOUS, SCHEME_BLUEZONE, SELF_TEST_NONE, SELF_TEST_RUNNING
+from bzwire.page_format import CLOCK_UNSET
 
 from . import files, light
+from .alive import Alive
+from .battery import Battery
+from .button import Button
 from .clock import Clock
 from .consent import Consent
 from .day_keys import DayKeys
@@ -15,8 +18,10 @@ from .identity import Identity, LogKey, load_identity, load_log_key
 from .light import Light
 from .radio import Radio
 from .recorder import Recorder
+from .rest import Rest
 from .scheme import BluezoneScheme
 from .session import Session
+from .settings import SITE_RETENTION_DAYS, Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,23 +29,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .hal import Hal
+    from .light import Pattern
+    from .scheme import Scheme
 
-BOOT_COUNT_PATH = "/boot_count"
-
-
-def _count_boot() -> int:
-    """The number of this boot, 1 and up, stored before anything else is written."""
-    try:
-        raw = files.read_whole(BOOT_COUNT_PATH)
-    except WireError:
-        raw = None
-    boot_id = (struct.unpack("<I", raw)[0] if raw else 0) + 1
-    try:
-        files.write_whole(BOOT_COUNT_PATH, struct.pack("<I", boot_id))
-    except OSError:
-        # A full flash. The token must live, so that a station can read the log and free it; sequences stay unique.
-        return boot_id
-    return boot_id
+OFF_PATH = "/off"
+ROLE_SITE = "site"
 
 
 class Device:
@@ -49,17 +42,23 @@ class Device:
     def __init__(self, hal: "Hal") -> None:
         self.hal = hal
         self.clock = Clock(hal)
-        self.boot_id = _count_boot()
+        self.alive = Alive(hal, self.clock.uptime_ms)
+        self.settings = Settings(hal.default_profile)
         self.log = DayLog()
         self.session = Session(hal)
+        self.rest = Rest(hal, self.clock)
+        self.battery = Battery(hal)
         self.consent = Consent(hal)
+        self.button = Button(self)
         self.identity: "Identity | None" = None
         self.day_keys: "DayKeys | None" = None
         self.radio: "Radio | None" = None
         self.recorder: "Recorder | None" = None
         self.light = Light(hal, self._pattern)
         self.consent.on_change = self.light.look_again
+        self.alive.flush = self.flush
         self.on_provisioned: "Callable[[], None]" = lambda: None
+        self.self_test: "dict[str, Any]" = {"st": SELF_TEST_NONE}
 
     def load(self) -> None:
         """Take up the identity in flash, if there is one."""
@@ -68,54 +67,131 @@ class Device:
             self.become(identity, log_key)
 
     def become(self, identity: Identity, log_key: LogKey) -> None:
-        """From now on this token is somebody's."""
+        """From now on this token is somebody's. In safe mode it has no radio."""
         self.identity = identity
-        self.day_keys = DayKeys(self.hal)
-        self.recorder = Recorder(self.hal, self.clock, self.log, log_key, self.boot_id)
-        scheme = BluezoneScheme(self.day_keys, self.hal.tx_power_dbm)
-        self.radio = Radio(self.hal, self.clock, scheme, self.recorder)
+        self.day_keys = DayKeys(self.hal, self.clock)
+        self.recorder = Recorder(self, log_key, identity.role == ROLE_SITE)
+        if not self.alive.safe_mode:
+            self.radio = Radio(self, self._schemes(), self.recorder)
+            self.radio.choose_profile()
         self.light.look_again()
         self.on_provisioned()
 
+    def provision(self, identity: Identity, log_key: LogKey) -> None:
+        """Write who this token is, then come to life. Raises OSError."""
+        # The log key first: a token is provisioned once its identity is there, and then it must be able to seal.
+        log_key.save()
+        if identity.role == ROLE_SITE:  # on the mains, and asked about longer ago
+            self.settings.change({"p": PROFILE_CONTINUOUS, "rd": SITE_RETENTION_DAYS})
+        identity.save()
+        self.become(identity, log_key)
+
+    def _schemes(self) -> "list[Scheme]":
+        """The one to broadcast first, then the other if it is to be heard too."""
+        broadcasts_bluezone = self.settings.scheme == SCHEME_BLUEZONE
+        tx_power_dbm = self.hal.tx_power_dbm
+        schemes: "list[Scheme]" = []
+        if broadcasts_bluezone or self.settings.hear_both:
+            schemes.append(BluezoneScheme(self.day_keys if broadcasts_bluezone else None, tx_power_dbm))
+        if not broadcasts_bluezone or self.settings.hear_both:
+            from .gaen_scheme import GaenScheme  # most tokens never need it
+
+            own = GaenScheme(self.hal, None if broadcasts_bluezone else self.day_keys, tx_power_dbm)
+            schemes.insert(len(schemes) if broadcasts_bluezone else 0, own)
+        return schemes
+
     def set_clock(self, unix_ms: int) -> None:
         """Set the clock; what was heard so far is written under the old time."""
-        if self.radio is not None and self.clock.is_set():
-            self.radio.finish_window()
+        self.flush()
         self.clock.set(unix_ms)
+        if self.recorder is not None:
+            self.recorder.guard.forget()
         if self.radio is not None:
             self.radio.begin_window()
         self.light.look_again()
 
-    def _pattern(self) -> "tuple[str, tuple[int, int, int], int, int]":
+    def change_settings(self, wanted: "dict[str, int]") -> None:
+        """Write and take up what a station chose. Raises OSError, and nothing has changed then."""
+        before = (self.settings.scheme, self.settings.hear_both)
+        if not self.settings.change(wanted):
+            return
+        if self.radio is not None and before != (self.settings.scheme, self.settings.hear_both):
+            self.radio.change_schemes(self._schemes())
+        self.light.look_again()
+
+    def begin_self_test(self) -> None:
+        """Runs beside everything else; `self_test` fills."""
+        from . import selftest
+
+        self.self_test = {"st": SELF_TEST_RUNNING}
+        asyncio.create_task(selftest.run(self, self.self_test))
+
+    def flush(self) -> None:
+        """Write what was heard in the present window."""
+        if self.radio is not None and self.clock.is_set():
+            self.radio.finish_window()
+
+    async def switch_off(self) -> None:
+        """Off until the button is held again, or the cable comes: written down, so that a reset does not wake it."""
+        await self.light.play(light.SWITCHING_OFF)
+        self.flush()
+        files.write_whole(OFF_PATH, b"")
+        self.hal.power_off()
+
+    def tell_state(self) -> None:
+        """Somebody asked by a short press."""
+        self.light.answer()
+
+    def _pattern(self) -> "Pattern":
         self.clock.uptime_ms()  # the light looks each minute, also while the radio does not run: no wrap is missed
         if self.consent.is_asking():
             return light.ASKING
         if self.consent.was_granted():
             return light.THANKS
+        if self.alive.safe_mode:
+            return light.SAFE_MODE
         if self.identity is None or self.clock.state == CLOCK_UNSET:
             return light.BRING_ME
-        return light.WORKING
+        self.battery.look()
+        if self.battery.wants_charge():
+            return light.CHARGE_ME
+        return light.EXPOSURE if self.settings.notice else light.WORKING
 
     def status(self) -> "dict[str, Any]":
         """What a station is told; fields in SPEC.md "Status"."""
         identity, recorder, radio = self.identity, self.recorder, self.radio
+        hal, clock, log = self.hal, self.clock, self.log
         gc.collect()  # so that "hp" is what is held, not what lies about
-        return {
+        found = {
             "u": identity.uid if identity else b"",
             "r": identity.role if identity else "",
-            "t": self.clock.now_ms(),
-            "ck": self.clock.state,
-            "bo": self.boot_id,
-            "up": self.clock.uptime_ms(),
-            "f": self.log.first_sequence(),
-            "n": self.log.next_sequence,
-            "a": self.log.acknowledged,
-            "sz": self.log.size_bytes(),
-            "lo": recorder.lost_results if recorder else 0,
-            "fw": recorder.failed_writes if recorder else 0,
-            "ar": radio.address_refusals if radio else 0,
+            "t": clock.now_ms(),
+            "ck": clock.state,
+            "cr": clock.repairs,
+            "dp": clock.drift_ppm,
+            "db": hal.drift_bound_ppm,
+            "bo": self.alive.boot_id,
+            "fb": self.alive.failed,
+            "rc": hal.reset_cause(),
+            "up": clock.uptime_ms(),
+            "f": log.first_sequence(),
+            "n": log.next_sequence,
+            "a": log.acknowledged,
+            "sz": log.size_bytes(),
+            "dd": log.days_dropped,
+            "qf": log.quarantined,
             "rp": self.session.refused_proofs,
-            "ie": self.hal.irq_errors,
-            "ds": self.hal.dead_scans,
+            "ie": hal.irq_errors,
+            "ds": hal.dead_scans,
+            "bv": self.battery.mv,
+            "bs": self.battery.state,
             "hp": gc.mem_alloc(),
         }
+        found.update(self.settings.fields())
+        if recorder is not None:
+            found.update({"lo": recorder.lost_results, "fw": recorder.failed_writes, "st": recorder.guard.marked})
+        if radio is not None:
+            phones = radio.phones
+            found.update({"ar": radio.address_refusals})
+            found.update({"ic": phones.connections, "if": phones.failures} if phones else {"ic": 0, "if": 0})
+        return found

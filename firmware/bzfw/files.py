@@ -7,9 +7,11 @@ import binascii
 import os
 import struct
 
+from micropython import const
+
 from bzwire.errors import BadChecksum, Truncated
 
-_CRC_BYTES = 4
+_CRC_BYTES = const(4)
 
 
 def write_whole(path: str, data: bytes) -> None:
@@ -38,7 +40,22 @@ def read_whole(path: str) -> "bytes | None":
 
 def make_folder(path: str) -> None:
     """Create a folder unless it is there."""
+    if not exists(path):
+        os.mkdir(path)
+
+
+def names(folder: str) -> "list[str]":
+    """Names in a folder; none when there is no such folder or it cannot be read."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def exists(path: str) -> bool:
+    """True when there is such a file or folder."""
     try:
         os.stat(path)
     except OSError:
-        os.mkdir(path)
+        return False
+    return True

@@ -5,13 +5,14 @@ One request at a time; a damaged one is dropped and the host asks again. Nothing
 
 import gc
 
+from micropython import const
+
 from bzwire import cbor, smp
 from bzwire.errors import MGMT_EACCESSDENIED, MGMT_EINVAL, MGMT_ENOTSUP, MGMT_EUNKNOWN, WireError
+from bzwire.messages import EARLIEST_UNIX_MS, LATEST_UNIX_MS
 
-from . import datetime_text
-from .clock import EARLIEST_UNIX_MS, LATEST_UNIX_MS
 from .commands import Commands
-from .refusal import Refusal
+from .session import Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from .device import Device
 
 # Told by the parameters command: the largest packet taken, and how many at a time.
-BUFFER_BYTES = 512
-BUFFER_COUNT = 1
+_BUFFER_BYTES = const(512)
+_BUFFER_COUNT = const(1)
 _ANSWERS = {smp.OP_READ: smp.OP_READ_RESPONSE, smp.OP_WRITE: smp.OP_WRITE_RESPONSE}
 
 
@@ -31,7 +32,7 @@ class Server:
     def __init__(self, token: "Device") -> None:
         self._token = token
         self._commands = Commands(token)
-        self._decoder = smp.LineDecoder(BUFFER_BYTES)
+        self._decoder = smp.LineDecoder(_BUFFER_BYTES)
         self._restart_wanted = False
         self.failures = 0  # requests that ended in an exception nobody foresaw
 
@@ -39,7 +40,9 @@ class Server:
         """For ever."""
         hal = self._token.hal
         while True:
-            for packet in self._decoder.feed(await hal.read_console()):
+            data = await hal.read_console()
+            self._token.rest.stay_awake()
+            for packet in self._decoder.feed(data):
                 try:
                     self._write(self.answer(packet))
                 except MemoryError:  # a large answer found no room: a small one will
@@ -47,7 +50,7 @@ class Server:
                     gc.collect()
                     self._write(self._pack(smp.unpack_message(packet), {"rc": MGMT_EUNKNOWN}))
             if self._restart_wanted:
-                hal.restart()
+                self._token.alive.restart()
 
     def _write(self, answer: "bytes | None") -> None:
         if answer is not None:
@@ -92,7 +95,7 @@ class Server:
         if command == smp.OS_ECHO:
             return {"r": str(fields.get("d", ""))}
         if command == smp.OS_PARAMETERS:
-            return {"buf_size": BUFFER_BYTES, "buf_count": BUFFER_COUNT}
+            return {"buf_size": _BUFFER_BYTES, "buf_count": _BUFFER_COUNT}
         if command == smp.OS_RESET and op == smp.OP_WRITE:
             self._restart_wanted = True
             return {}
@@ -101,6 +104,8 @@ class Server:
         raise Refusal(MGMT_ENOTSUP, True)
 
     def _datetime(self, op: int, fields: "dict[str, Any]") -> "dict[str, Any]":
+        from . import datetime_text  # for strangers and blank tokens: not worth its place all the time
+
         if op == smp.OP_READ:
             return {"datetime": datetime_text.format_utc(self._token.clock.now_ms())}
         # Nothing proves who sends this: a stranger's time would make IDs of a wrong day and delete the log by its age.

@@ -3,13 +3,20 @@
 from bzwire import keys, messages
 from bzwire.errors import RC_BAD_MAC, RC_BAD_REQUEST, RC_NOT_AUTHENTICATED, RC_REPLAY, BadChecksum, WireError
 
-from .refusal import Refusal
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from .hal import Hal
+
+
+class Refusal(Exception):
+    """A request that the token will not serve. code: a RC_* number, or a MGMT_* number when `standard` is True."""
+
+    def __init__(self, code: int, standard: bool = False) -> None:
+        super().__init__(code)
+        self.code = code
+        self.standard = standard
 
 
 class Session:

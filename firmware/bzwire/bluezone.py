@@ -25,6 +25,9 @@ SELECTED_BYTES = (0, 4, 8, 12, 16, 18, 20, 22, 24, 26, 28, 30)
 SERVICE_UUID = 0x4E56  # "VN"
 COMPANY_ID = 8885
 TX_POWER_UNKNOWN = 127  # Bluetooth's own value for "not available"
+# iPhones cannot advertise an ID: a peer connects and reads it from this characteristic of this service.
+SERVICE_UUID128 = "00004E56-73F5-4BC4-A12F-17D1AD07A667"
+CHARACTERISTIC_UUID128 = "00004E56-73F5-4BC4-A12F-17D1AD07A689"
 
 # flags "LE general discoverable, no BR/EDR", complete list of 16-bit UUIDs, manufacturer data of 2 + 12 bytes
 _HEAD = b"\x02\x01\x06\x03\x03\x56\x4e\x0f\xff\xb5\x22"
@@ -33,6 +36,9 @@ _AD_MANUFACTURER = 0xFF
 _AD_UUID16_SOME = 0x02
 _AD_UUID16_ALL = 0x03
 _AD_TX_POWER = 0x0A
+_AD_UUID128 = (0x06, 0x07)  # some of them, all of them
+_UUID128_LE = b"\x67\xa6\x07\xad\xd1\x17\x2f\xa1\xc4\x4b\xf5\x73\x56\x4e\x00\x00"
+_APPLE_OVERFLOW = b"\x4c\x00\x01"  # Apple, the area for services of apps in the background: a mask of 16 bytes follows
 _COMPANY_LE = b"\xb5\x22"
 _UUID_LE = b"\x56\x4e"
 
@@ -147,4 +153,26 @@ def _holds_uuid(value: memoryview) -> bool:
     for at in range(0, len(value) - 1, 2):
         if value[at : at + 2] == _UUID_LE:
             return True
+    return False
+
+
+def is_iphone(data: "Buffer") -> bool:
+    """True for the advertisement of an iPhone that may carry Bluezone, to be asked over a connection.
+
+    In the foreground it names the service; in the background a bit in a mask that other apps share stands for it, so
+    every such mask is taken. A damaged payload is nobody's.
+    """
+    view = memoryview(data)
+    at = 0
+    while at + 2 < len(view) and view[at]:
+        end = at + 1 + view[at]
+        value = view[at + 2 : end]
+        if view[at + 1] == _AD_MANUFACTURER:
+            if len(value) == 19 and value[:3] == _APPLE_OVERFLOW:
+                return True
+        elif view[at + 1] in _AD_UUID128:
+            for n in range(0, len(value), 16):
+                if value[n : n + 16] == _UUID128_LE:
+                    return True
+        at = end
     return False

@@ -27,9 +27,27 @@ CMD_ACKNOWLEDGE = 6
 CMD_SET_CLOCK = 7
 CMD_ASK_RELEASE = 8
 CMD_READ_RELEASE = 9
+CMD_SETTINGS = 10
+CMD_SELF_TEST = 11
+CMD_READ_SELF_TEST = 12
+
+# The times that a clock may be set to. Before the first, 2026-01-01 UTC, no token was made: a clock that says less was
+# never set. After the second, 2100-01-01 UTC, nobody wears one, and window starts would not fit 32 bits.
+EARLIEST_UNIX_MS = 1767225600000
+LATEST_UNIX_MS = 4102444800000
 
 REQUEST = b"Q"
 RESPONSE = b"R"
+
+# Values of the settings' fields `p` and `s`.
+PROFILE_CONTINUOUS = 0
+PROFILE_WINDOWED = 1
+SCHEME_BLUEZONE = 0
+SCHEME_GAEN = 1
+
+SELF_TEST_NONE = 0
+SELF_TEST_RUNNING = 1
+SELF_TEST_DONE = 2
 
 RELEASE_NONE = 0  # nothing was asked, the minute is over, or the cable session ended
 RELEASE_WAITING = 1  # the light asks, the wearer has not answered

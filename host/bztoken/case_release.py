@@ -17,6 +17,8 @@ from bzwire.bluezone import DAY_S, KEY_BYTES, SLOTS_PER_DAY, day_of
 from bzwire.page import CLOCK_UNSET
 
 POLL_S = 0.5
+SCHEME_BLUEZONE = "bluezone"
+SCHEME_GAEN = "gaen"
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class ReleasedKeys:
 def release_keys(home: Home, port: str, days: int, on_waiting: Callable[[], None]) -> ReleasedKeys:
     """Ask the token at a port for the keys of the last `days` days; on_waiting is called once the light asks.
 
-    Raises LinkError when the wearer does not hold the button within a minute: then nothing was released.
+    Raises LinkError when the wearer does not hold the button within a minute: then nothing was released; and when the
+    token broadcasts GAEN, whose keys cannot be matched yet: then they are not stored.
     """
     with open_registry(home) as registry:
 
@@ -53,7 +56,7 @@ async def _release(link: TokenLink, days: int, on_waiting: Callable[[], None]) -
     while True:
         answer = await link.command(messages.CMD_READ_RELEASE)
         if answer["st"] == messages.RELEASE_GRANTED:
-            return _case_keys(answer)
+            return case_keys(answer, int(time.time()))
         if answer["st"] == messages.RELEASE_NONE:
             raise LinkError(
                 "The button was not held within a minute: nothing was released. Ask the wearer again when they are "
@@ -62,8 +65,16 @@ async def _release(link: TokenLink, days: int, on_waiting: Callable[[], None]) -
         await asyncio.sleep(POLL_S)
 
 
-def _case_keys(answer: dict[str, Any]) -> list[CaseKey]:
-    now_s = int(time.time())
+def case_keys(answer: dict[str, Any], now_s: int) -> list[CaseKey]:
+    """The keys in a granted answer of READ_RELEASE, as entries that end now at the latest. Raises LinkError."""
+    scheme = answer.get("sc", SCHEME_BLUEZONE)
+    if scheme == SCHEME_GAEN:
+        raise LinkError(
+            "This token broadcasts GAEN, and cases of GAEN tokens are not supported yet: nothing was stored, ask the "
+            "province how to record this person."
+        )
+    if scheme != SCHEME_BLUEZONE:
+        raise LinkError("The token broadcasts in a way that this program does not know: update the older one.")
     found = []
     for day, key in answer["k"]:
         if not isinstance(day, int) or not isinstance(key, bytes) or len(key) != KEY_BYTES:

@@ -1,16 +1,25 @@
 """Reads the tables of constants out of a Markdown file and holds them against the modules they name.
 
-A table belongs to a module when `<!-- constants: bzwire.page -->` stands directly before it. Its first column is the
-name of a constant, its second the value: decimal, 0x hexadecimal, `b"bytes"`, a "string" or a (1, 2) tuple.
+A table belongs to a module when `<!-- constants: bzwire.smp -->` stands directly before it. `some constants` need not be
+all of them, and may be the firmware's private ones, without their underscore. The first column is the name of a
+constant, the second its value: decimal, 0x hexadecimal, `b"bytes"`, a "string" or a (1, 2) tuple.
 """
 
 import ast
 import importlib
 import re
+import sys
+import types
 from collections.abc import Iterator
 
-_MARK = re.compile(r"^<!-- constants: (?P<module>[a-z_][a-z0-9_.]*) -->$")
+_MARK = re.compile(r"^<!-- (?P<some>some )?constants: (?P<module>[a-z_][a-z0-9_.]*) -->$")
 _RULE = re.compile(r"^\|[\s:|-]+\|$")
+
+# What the firmware's modules need to be read on CPython, where they never run.
+if "micropython" not in sys.modules:
+    _shim = types.ModuleType("micropython")
+    _shim.const = lambda value: value  # type: ignore[attr-defined]
+    sys.modules["micropython"] = _shim
 
 
 def cells_of(line: str) -> list[str]:
@@ -31,13 +40,13 @@ def table_after(lines: list[str], start: int) -> Iterator[tuple[str, str]]:
         yield name.strip("`"), value.strip("`")
 
 
-def tables_in(markdown: str) -> dict[str, list[tuple[str, str]]]:
-    """The rows of every marked table, by module; two tables of one module are taken together."""
+def tables_in(markdown: str, some: bool = False) -> dict[str, list[tuple[str, str]]]:
+    """The rows of every table marked `constants`, or `some constants`, by module; those of one module together."""
     tables: dict[str, list[tuple[str, str]]] = {}
     lines = markdown.splitlines()
     for number, line in enumerate(lines):
         mark = _MARK.match(line.strip())
-        if mark:
+        if mark and bool(mark["some"]) == some:
             tables.setdefault(mark["module"], []).extend(table_after(lines, number))
     return tables
 
@@ -77,4 +86,15 @@ def disagreements(module_name: str, rows: list[tuple[str, str]]) -> list[str]:
     given = [name for name, _ in rows]
     said += [f"{module_name}.{name} is in no table" for name in constants if name not in given]
     said += [f"{module_name}.{name} is given twice" for name in sorted(set(given)) if given.count(name) > 1]
+    return said
+
+
+def firmware_disagreements(module_name: str, rows: list[tuple[str, str]]) -> list[str]:
+    """One sentence for each row that does not say what the firmware's module says."""
+    module = importlib.import_module(module_name)
+    said = []
+    for name, written in rows:
+        value = getattr(module, name, getattr(module, f"_{name}", None))
+        if value is None or ast.literal_eval(written) != value:
+            said.append(f"{module_name}.{name} is {value!r}, the table says {written}")
     return said

@@ -21,7 +21,7 @@ from bzvirtual.process import FIRMWARE_HEAP_BYTES, TokenFolder, TokenProcess
 from bzvirtual.world import Position
 from bzwire import cbor, keys, messages, smp
 from bzwire.errors import Malformed
-from bzwire.page import OVERHEAD_BYTES, PageHeader, Record, open_page, split_pages
+from bzwire.page import MIN_PAGE_BYTES, PageHeader, Record, open_page, split_pages
 
 SECOND_US = 1_000_000
 DAY_S = 86400
@@ -75,13 +75,26 @@ class Wearer:
         return self.bench.request(self.token, smp.OP_WRITE, smp.GROUP_TOKEN, command, cbor.dumps(fields))
 
     def open_session(self) -> None:
-        """Challenge and proof."""
+        """Put the cable in, challenge and proof. It stays in until `unplug`."""
+        self.plug()
         host_nonce = bytes(range(keys.NONCE_BYTES))
         hello = self.plain(messages.CMD_HELLO, {"nh": host_nonce})
         auth = self.identity.auth_key
         self.plain(messages.CMD_AUTHENTICATE, {"m": keys.host_proof(auth, host_nonce, hello["nt"])})
         self.session = keys.session_key(auth, host_nonce, hello["nt"])
         self.counter = 0
+
+    def plug(self) -> None:
+        """Put the cable in; a token that sleeps notices when it wakes next, at most half a minute later."""
+        self.bench.lockstep.plug(self.token)
+        for _ in range(60):
+            if not self.token.process.asleep:
+                return
+            self.bench.live(0.5)
+
+    def unplug(self) -> None:
+        """Pull the cable: from here on the token may sleep."""
+        self.bench.lockstep.unplug(self.token)
 
     def ask(self, command: int, fields: dict[str, Any] | None = None) -> dict[str, Any]:
         """A sealed command; the fields of its answer. Raises Refused."""
@@ -142,7 +155,7 @@ def whole_pages(data: bytearray) -> tuple[bytes, bytearray]:
     at = 0
     while at + 8 <= len(data):
         length = int.from_bytes(data[at + 4 : at + 6], "little")
-        if length < OVERHEAD_BYTES:
+        if length < MIN_PAGE_BYTES:
             raise Malformed("the log holds something that is no page")
         if at + length > len(data):
             break

@@ -3,9 +3,12 @@
 import sys
 
 sys.path.insert(0, sys.argv[1])
+if sys.implementation.name != "micropython":
+    sys.modules["micropython"] = type(sys)("micropython")
+    sys.modules["micropython"].const = lambda value: value
 
 from bzfw.window import Window  # noqa: E402 - the path comes first
-from bzwire.page import MAX_RECORDS  # noqa: E402
+from bzwire.page_format import KIND_BLUEZONE, MAX_RECORDS  # noqa: E402
 
 START_S = 1796083200
 
@@ -15,7 +18,7 @@ def rotating_id(number):
 
 
 def opened():
-    window = Window()
+    window = Window(12)
     window.begin(START_S)
     window.begin_scan()
     return window
@@ -32,7 +35,7 @@ def numbers(window):
 def check_first_and_last_packet():
     window = opened()
     for second in (7, 60, 299):
-        window.add(START_S + second, rotating_id(1), -60, 3)
+        window.add(START_S + second, KIND_BLUEZONE, rotating_id(1), -60, 3)
     (record,) = records_of(window)
     assert (record.first_s, record.last_s, record.packets, record.scans) == (7, 299, 3, 1)
     assert (record.rotating_id, record.tx_power_dbm) == (rotating_id(1), 3)
@@ -41,11 +44,11 @@ def check_first_and_last_packet():
 def check_scans_are_counted_once_each():
     window = opened()
     for _ in range(4):
-        window.add(START_S, rotating_id(1), -60, 0)
-        window.add(START_S + 1, rotating_id(1), -60, 0)
+        window.add(START_S, KIND_BLUEZONE, rotating_id(1), -60, 0)
+        window.add(START_S + 1, KIND_BLUEZONE, rotating_id(1), -60, 0)
         window.begin_scan()
     window.begin_scan()  # nothing heard in these two
-    window.add(START_S + 2, rotating_id(1), -60, 0)
+    window.add(START_S + 2, KIND_BLUEZONE, rotating_id(1), -60, 0)
     assert records_of(window)[0].scans == 5
     assert records_of(window)[0].packets == 9
 
@@ -60,7 +63,7 @@ def check_mean_is_rounded_to_the_nearest():
     ):
         window = opened()
         for value in values:
-            window.add(START_S, rotating_id(1), value, 0)
+            window.add(START_S, KIND_BLUEZONE, rotating_id(1), value, 0)
         (record,) = records_of(window)
         assert (record.rssi_mean_dbm, record.rssi_max_dbm) == (mean, max(values)), values
 
@@ -69,7 +72,7 @@ def check_strongest_are_kept():
     window = opened()
     order = [(n * 37) % 100 for n in range(100)]
     for at_s, number in enumerate(order):
-        window.add(START_S + at_s, rotating_id(number), number - 110, 0)
+        window.add(START_S + at_s, KIND_BLUEZONE, rotating_id(number), number - 110, 0)
     assert window.is_crowded()
     kept = numbers(window)
     assert sorted(kept) == list(range(100 - MAX_RECORDS, 100))
@@ -79,7 +82,7 @@ def check_strongest_are_kept():
 def check_a_crowd_of_300_is_bounded():
     window = opened()
     for number in range(300):
-        window.add(START_S, rotating_id(number), -90 + number // 10, 0)
+        window.add(START_S, KIND_BLUEZONE, rotating_id(number), -90 + number // 10, 0)
     assert window.is_crowded()
     strengths = sorted(-90 + number // 10 for number in range(300))
     assert sorted([record.rssi_max_dbm for record in records_of(window)]) == strengths[-MAX_RECORDS:]
@@ -90,7 +93,7 @@ def check_a_crowd_of_300_is_bounded():
 def check_64_are_no_crowd():
     window = opened()
     for number in range(MAX_RECORDS):
-        window.add(START_S + number, rotating_id(number), -90, 0)
+        window.add(START_S + number, KIND_BLUEZONE, rotating_id(number), -90, 0)
     assert not window.is_crowded()
     assert numbers(window) == list(range(MAX_RECORDS))
 
@@ -99,9 +102,9 @@ def check_an_evicted_row_starts_afresh():
     window = opened()
     for number in range(128):
         for _ in range(5):
-            window.add(START_S, rotating_id(number), -90, 9)
+            window.add(START_S, KIND_BLUEZONE, rotating_id(number), -90, 9)
     window.begin_scan()
-    window.add(START_S + 100, rotating_id(500), -40, 1)
+    window.add(START_S + 100, KIND_BLUEZONE, rotating_id(500), -40, 1)
     found = {int.from_bytes(record.rotating_id, "big"): record for record in records_of(window)}
     newcomer = found[500]
     assert (newcomer.first_s, newcomer.packets, newcomer.scans) == (100, 1, 1)
@@ -113,7 +116,7 @@ def check_counts_do_not_run_over():
     for _ in range(300):
         window.begin_scan()
         for _ in range(250):
-            window.add(START_S + 70000, rotating_id(1), -127, 127)
+            window.add(START_S + 70000, KIND_BLUEZONE, rotating_id(1), -127, 127)
     (record,) = records_of(window)
     assert (record.packets, record.scans, record.rssi_mean_dbm) == (65535, 255, -127)
     assert (record.first_s, record.last_s) == (65535, 65535)
@@ -121,7 +124,7 @@ def check_counts_do_not_run_over():
 
 def check_a_clock_that_went_back_gives_no_negative_time():
     window = opened()
-    window.add(START_S - 50, rotating_id(1), -60, 0)
+    window.add(START_S - 50, KIND_BLUEZONE, rotating_id(1), -60, 0)
     assert records_of(window)[0].first_s == 0
 
 

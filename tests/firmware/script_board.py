@@ -1,5 +1,6 @@
 """A virtual board whose main.py is a test's script: what it prints is what the test looks at."""
 
+import json
 import random
 import shutil
 from pathlib import Path
@@ -18,7 +19,8 @@ THE_END = "\nprint('end of script')\nimport time\nwhile True:\n    time.sleep(86
 
 
 class ScriptBoard:
-    """Runs at once until it first waits, unless only its application is wanted. ether: to share the air with others."""
+    """Runs at once until it first waits, unless only its application is wanted. ether: to share the air with others;
+    description: another board.json."""
 
     def __init__(
         self,
@@ -28,12 +30,15 @@ class ScriptBoard:
         ether: Ether | None = None,
         start: bool = True,
         power_cut_after_bytes: int | None = None,
+        description: dict[str, object] | None = None,
     ) -> None:
         rom = folder / "rom"
         shutil.copytree(app.rom, rom)
         source = folder / "main.py"
         source.write_text(script + THE_END)
         compile_file(source, rom / "main.mpy")
+        if description is not None:
+            (rom / "board.json").write_text(json.dumps(description))
         self.lockstep = Lockstep(ether or Ether(Channel(1, 0.0)), START_S * SECOND_US)
         self.application = Application(rom, app.device)
         self.output = ""

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from tests.firmware.bench import DAY_S, START_S, Bench, Refused, Wearer
 
-from bzfw.clock import EARLIEST_UNIX_MS, LATEST_UNIX_MS
 from bzwire import cbor, smp
 from bzwire.errors import MGMT_EINVAL, RC_BAD_REQUEST, BadChecksum
+from bzwire.messages import EARLIEST_UNIX_MS, LATEST_UNIX_MS
 from bzwire.page import CLOCK_SET, split_pages
 
 

@@ -77,7 +77,7 @@ def test_an_unknown_command_of_the_os_group_is_not_supported(wearer: Wearer, com
     assert refusal(lambda: raw(wearer, cbor.dumps({}), smp.GROUP_OS, command)) == MGMT_ENOTSUP
 
 
-@pytest.mark.parametrize("command", [messages.CMD_READ_RELEASE + 1, 64, 255])
+@pytest.mark.parametrize("command", [messages.CMD_READ_SELF_TEST + 1, 64, 255])
 def test_an_unknown_command_of_the_token_group_is_a_bad_request(wearer: Wearer, command: int) -> None:
     assert refusal(lambda: wearer.plain(command, {})) == RC_BAD_REQUEST
     assert refusal(lambda: wearer.ask(command)) == RC_BAD_REQUEST
@@ -215,7 +215,7 @@ def test_a_provisioned_token_takes_no_second_identity(wearer: Wearer) -> None:
 def test_what_is_public_does_not_tell_who_the_token_is(wearer: Wearer) -> None:
     info = wearer.plain(messages.CMD_INFO, {})
     hello = wearer.plain(messages.CMD_HELLO, {"nh": bytes(16)})
-    assert set(info) == {"p", "fw", "b", "pr", "ck"}
+    assert set(info) == {"p", "fw", "b", "pr", "ck", "sm"}
     assert wearer.identity.uid not in cbor.dumps(info) + cbor.dumps(hello)
 
 
@@ -300,7 +300,7 @@ class FailingHal(hal_esp32.Esp32Hal):
     async def scan(self, duration_ms):
         raise ValueError("the radio is gone")
 
-app.start(FailingHal(hal_esp32.read_board_file()))
+app.start(lambda: FailingHal(hal_esp32.read_board_file()), hal_esp32.restart)
 """
 
 FAILING_HANDLER = """
@@ -310,7 +310,7 @@ class FailingHal(hal_esp32.Esp32Hal):
     def random_bytes(self, count):
         raise ZeroDivisionError("no noise")
 
-app.start(FailingHal(hal_esp32.read_board_file()))
+app.start(lambda: FailingHal(hal_esp32.read_board_file()), hal_esp32.restart)
 """
 
 

@@ -56,8 +56,11 @@ def make_page() -> Callable[..., bytes]:
         window_start_s: int = DAY_START_S,
         log_key_number: int = 0,
         scan_period_s: int = 60,
+        listened_ds: int = 200,
+        state: int = 0,
     ) -> bytes:
         header = PageHeader(sequence, boot_id, 300_000, window_start_s, 300, scan_period_s, CLOCK_SET, log_key_number)
+        header.listened_ds, header.state = listened_ds, state
         return seal(header, records, keys.next_log_key(first_log_key, log_key_number), aes_ecb)
 
     return make
@@ -68,7 +71,13 @@ def make_record() -> Callable[..., Record]:
     """A record of a day key's slot, heard in every scan of a 5-minute window unless told otherwise."""
 
     def make(
-        day_key: bytes, slot: int, scans: int = 5, rssi_mean_dbm: int = -70, tx_power_dbm: int = -15, first_s: int = 0
+        day_key: bytes,
+        slot: int,
+        scans: int = 5,
+        rssi_mean_dbm: int = -70,
+        tx_power_dbm: int = -15,
+        first_s: int = 0,
+        flags: int = 0,
     ) -> Record:
         return Record(
             slot_id(day_key, slot),
@@ -79,6 +88,7 @@ def make_record() -> Callable[..., Record]:
             rssi_mean_dbm + 4,
             rssi_mean_dbm,
             tx_power_dbm,
+            flags=flags,
         )
 
     return make

@@ -23,7 +23,7 @@ from bztoken.registry.models import Batch, Case, Exposure
 from bztoken.registry.pages import import_page
 from bztoken.registry.tokens import token_keys
 from bzwire.bluezone import slot_id
-from bzwire.page import Record
+from bzwire.page import KIND_GAEN, RECORD_CONNECTED, RECORD_STALE, Record
 
 START_S = 1_596_844_800
 DAY_S = 86400
@@ -108,6 +108,40 @@ def test_tokens_and_phones_near_a_case_are_found(world: World) -> None:
         ("F0-1", "Phone of Hoa", "2020-08-08", 15, 15, "F1"),
         ("F0-1", "Minh", "2020-08-08", 10, 0, "noted"),
     ]
+
+
+def test_a_replayed_id_is_listed_and_makes_no_f1(world: World) -> None:
+    world.hears("Lan", F0_KEY, range(100, 110), flags=RECORD_STALE)
+    world.hears("Minh", F0_KEY, range(100, 102))
+    world.hears("Minh", F0_KEY, range(102, 110), flags=RECORD_STALE)
+    world.case("F0-1", [KEY_DAY])
+    assert world.batch().sightings == 20
+    assert sorted(world.found()) == [
+        ("F0-1", "Lan", "2020-08-08", 0, 0, "noted"),
+        ("F0-1", "Minh", "2020-08-08", 10, 10, "noted"),
+    ]
+
+
+def test_an_iphone_read_over_a_connection_counts_like_any_other(world: World) -> None:
+    world.hears("Lan", F0_KEY, range(100, 104), flags=RECORD_CONNECTED)
+    world.case("F0-1", [KEY_DAY])
+    world.batch()
+    assert world.found() == [("F0-1", "Lan", "2020-08-08", 20, 20, "F1")]
+
+
+def test_a_gaen_sighting_is_nobodys_even_when_its_bytes_are_those_of_a_bluezone_id(world: World) -> None:
+    """16 bytes that begin with a case's ID and end with zeros: the kernel's columns would not tell them apart."""
+    with world.registry.write() as session:
+        token = tokens.by_label(session, "Lan")
+        assert token is not None
+        key = token_keys(MASTER, token.uid).first_log_key
+        heard = Record(slot_id(F0_KEY, 0) + bytes(8), 0, 240, 15, 5, -60, -70, 127, KIND_GAEN)
+        for window in range(3):
+            raw = world.make_page(key, [heard], sequence=window, window_start_s=START_S + 300 * window)
+            assert import_page(session, log_of_token(session, token), raw, key, 2)
+    world.case("F0-1", [KEY_DAY])
+    assert world.batch().sightings == 0
+    assert world.found() == []
 
 
 def test_a_rerun_changes_nothing_but_the_batch(world: World) -> None:

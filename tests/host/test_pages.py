@@ -1,7 +1,9 @@
 """Log pages enter the registry exactly once, in the caller's transaction, or not at all."""
 
+import json
 from binascii import crc32
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -14,11 +16,20 @@ from bztoken.registry.models import Log, Page, Sighting
 from bztoken.registry.pages import import_page, next_sequence
 from bztoken.registry.tokens import token_keys
 from bzwire import keys
-from bzwire.page import Record
+from bzwire.page import (
+    KIND_GAEN,
+    RECORD_CONNECTED,
+    RECORD_STALE,
+    STATE_SAVING,
+    STATE_WINDOWED,
+    Record,
+    split_pages,
+)
 
 UID = b"\x07" * 8
 FIRST_LOG_KEY = token_keys(b"m" * 32, UID).first_log_key
 START_S = 1_596_844_800
+UPGRADE = Path(__file__).parent.parent / "upgrade"
 
 MakePage = Callable[..., bytes]
 MakeRecord = Callable[..., Record]
@@ -55,6 +66,48 @@ def test_header_and_records_are_stored_in_absolute_time(
         assert (sighting.first_s, sighting.last_s) == (START_S + 17, START_S + 257)
         assert (sighting.window_start_s, sighting.scans, sighting.packets) == (START_S, 4, 12)
         assert (sighting.rssi_max_dbm, sighting.rssi_mean_dbm, sighting.tx_power_dbm) == (-62, -66, None)
+
+
+def test_what_version_2_tells_is_stored(registry: Registry, log_id: int, make_page: MakePage) -> None:
+    rpi, aem = bytes(range(16)), b"\xaa\xbb\xcc\xdd"
+    measured = (5, 200, 9, 3, -72, -80, 127)
+    records = [
+        Record(rpi + aem, *measured, KIND_GAEN),
+        Record(bytes(12), *measured),
+        Record(bytes(12), *measured, flags=RECORD_STALE),
+        Record(rpi + aem, *measured, KIND_GAEN, RECORD_STALE | RECORD_CONNECTED),
+    ]
+    take(registry, log_id, make_page(FIRST_LOG_KEY, records, listened_ds=70, state=STATE_WINDOWED | STATE_SAVING))
+    with registry.read() as session:
+        page = session.scalars(select(Page)).one()
+        found = session.scalars(select(Sighting).order_by(Sighting.id)).all()
+        assert (page.version, page.listened_ds, page.page_state) == (2, 70, 3)
+        assert [(row.kind, row.rotating_id, row.aem) for row in found] == [
+            ("gaen", rpi, aem),
+            ("bluezone", bytes(12), None),
+            ("bluezone", bytes(12), None),
+            ("gaen", rpi, aem),
+        ]
+        assert [(row.stale, row.connected) for row in found] == [
+            (False, False),
+            (False, False),
+            (True, False),
+            (True, True),
+        ]
+        assert {row.tx_power_dbm for row in found} == {None}
+
+
+def test_a_page_of_version_1_is_stored_as_one(registry: Registry, log_id: int) -> None:
+    golden = json.loads((UPGRADE / "log-v1.json").read_text())
+    for raw in split_pages((UPGRADE / "log-v1.bzl").read_bytes()):
+        assert take(registry, log_id, bytes(raw), bytes.fromhex(golden["first_log_key"]))
+    with registry.read() as session:
+        pages = session.scalars(select(Page)).all()
+        assert {(page.version, page.listened_ds, page.page_state) for page in pages} == {(1, None, None)}
+        assert [page.sequence for page in pages] == [page["header"]["sequence"] for page in golden["pages"]]
+        rows = session.scalars(select(Sighting)).all()
+        assert {(row.kind, row.aem, row.stale, row.connected) for row in rows} == {("bluezone", None, False, False)}
+        assert len(rows) == sum(len(page["records"]) for page in golden["pages"])
 
 
 def test_the_same_page_is_imported_once(

@@ -124,15 +124,16 @@ def test_an_older_registry_is_refused_until_upgraded(
     registry.close()
     migrations = tmp_path / "migrations"
     shutil.copytree(database._MIGRATIONS, migrations, ignore=shutil.ignore_patterns("__pycache__"))
-    (migrations / "versions" / "0002_next.py").write_text(
+    present = head_revision()
+    (migrations / "versions" / "9000_next.py").write_text(
         "from alembic import op\nfrom sqlalchemy import Column, Integer\n"
-        "revision, down_revision = '0002', '0001'\n"
+        f"revision, down_revision = '9000', '{present}'\n"
         "def upgrade() -> None:\n    op.add_column('tokens', Column('wearers', Integer))\n"
     )
     monkeypatch.setattr(database, "_MIGRATIONS", migrations)
     with pytest.raises(RegistryError, match="older version.*registry upgrade"):
         open_registry(home)
-    assert upgrade_registry(home) == ("0001", "0002")
+    assert upgrade_registry(home) == (present, "9000")
     with open_registry(home) as again, again.read() as session:
         assert session.execute(text("SELECT wearers FROM tokens")).all() == []
 
@@ -143,8 +144,8 @@ def test_a_migration_that_fails_leaves_the_registry_as_it_was(
     registry.close()
     migrations = tmp_path / "migrations"
     shutil.copytree(database._MIGRATIONS, migrations, ignore=shutil.ignore_patterns("__pycache__"))
-    (migrations / "versions" / "0002_broken.py").write_text(
-        "from alembic import op\nrevision, down_revision = '0002', '0001'\n"
+    (migrations / "versions" / "9000_broken.py").write_text(
+        f"from alembic import op\nrevision, down_revision = '9000', '{head_revision()}'\n"
         "def upgrade() -> None:\n    op.drop_table('exposures')\n    op.drop_table('no_such_table')\n"
     )
     with monkeypatch.context() as next_version:

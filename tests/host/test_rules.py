@@ -31,6 +31,24 @@ def test_bluezones_own_threshold_is_the_edge_of_middle() -> None:
     assert score(phone_rows([0], rssi_dbm=-87)).band == FAR
 
 
+def stale(rows: list[Heard]) -> list[Heard]:
+    return [row._replace(stale=True) for row in rows]
+
+
+def test_replayed_sightings_alone_are_listed_with_no_minutes_and_never_make_an_f1() -> None:
+    for rows in (token_rows(12), phone_rows([60 * n for n in range(40)])):
+        scored = score(stale(rows))
+        assert (scored.minutes, scored.close_minutes, scored.verdict) == (0, 0, "noted")
+        assert (scored.first_s, scored.last_s) == (rows[0].first_s, rows[-1].last_s)
+        assert (scored.windows, scored.band) == (len({row.window_start_s for row in rows}), NEAR)
+
+
+def test_replayed_sightings_change_nothing_beside_others() -> None:
+    rows = token_rows(4, rssi_dbm=-80)
+    nearer = [row._replace(first_s=row.first_s + 7) for row in stale(token_rows(9, rssi_dbm=-40))]
+    assert score(nearer + rows) == score(rows)
+
+
 @pytest.mark.parametrize(("windows", "verdict"), [(2, "noted"), (3, "F1")])
 def test_three_full_windows_are_fifteen_minutes_and_f1(windows: int, verdict: str) -> None:
     scored = score(token_rows(windows))

@@ -1,4 +1,4 @@
-"""Writes the golden files of our own formats: page_v1.json and smp_v1.json.
+"""Writes the golden files of our own formats: page_v2.json and smp_v1.json. (page_v1.json: version 0.1 wrote it.)
 
 Run once per format version: `python tests/vectors/make_golden.py`. A golden file is kept for ever; it refuses to
 overwrite one, because a changed byte means a new version and a new file.
@@ -16,11 +16,26 @@ from bzwire import cbor, keys, messages, page, smp
 FOLDER = Path(__file__).parent
 MASTER = bytes(range(32))
 UID = bytes.fromhex("b2c0ffee00000001")
+SAVING_SITE = page.STATE_SAVING | page.STATE_SITE
+EVERY_STATE = page.STATE_WINDOWED | page.STATE_CLOCK_REPAIRED | SAVING_SITE
 HEADERS = (
     # sequence, boot_id, uptime_ms, window_start_s, window_s, scan_period_s, clock_state, log_key_number, lost, crowded
-    (0, 1, 0, 0, 300, 60, page.CLOCK_UNSET, 0, 0, False),
-    (7, 0x01020304, 1_073_741_823, 1_596_844_800, 300, 60, page.CLOCK_SET, 3, 12, False),
-    (0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFF, 0xFF, page.CLOCK_KEPT, 21, 0xFFFF, True),
+    # and, by name, what is new in version 2
+    ((0, 1, 0, 0, 300, 60, page.CLOCK_UNSET, 0, 0, False), {}),
+    (
+        (7, 0x01020304, 1_073_741_823, 1_596_844_800, 300, 60, page.CLOCK_RTC, 3, 12, False),
+        {"listened_ds": 200, "state": page.STATE_WINDOWED},
+    ),
+    ((8, 5, 4_000_000, 1_796_083_500, 120, 60, page.CLOCK_SET, 4, 0, False), {"listened_ds": 80, "state": SAVING_SITE}),
+    (
+        (9, 5, 4_300_000, 1_796_083_800, 300, 60, page.CLOCK_KEPT, 4, 0, False),
+        {"listened_ds": 0, "state": page.STATE_CLOCK_REPAIRED},
+    ),
+    (
+        (0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFF, 0xFF, page.CLOCK_RTC, 21, 0xFFFF, True),
+        {"listened_ds": 0xFFFF, "state": EVERY_STATE},
+    ),
+    ((10, 6, 300_000, 1_796_084_100, 300, 60, page.CLOCK_SET, 5, 0, True), {"listened_ds": 3000}),
 )
 
 
@@ -31,18 +46,31 @@ def ecb(key: bytes, blocks: bytes) -> bytes:
 
 
 def records_of(number: int) -> list[page.Record]:
-    """None on the first page, three on the second with every field at an edge, a full page for the last."""
+    """Per page: none; both kinds with every field at an edge; every flag; one of each kind; 64 wide; 64 mixed."""
+    bluezone, gaen, stale, connected = page.KIND_BLUEZONE, page.KIND_GAEN, page.RECORD_STALE, page.RECORD_CONNECTED
+    real = (bytes.fromhex("b9a665d754fe65e665d76a45"), 0, 299, 42, 5, -61, -74, -7)
+    real_gaen = (bytes.fromhex("8be6cd371c5c891604bfbe49df84509672033874"), 3, 240, 19, 4, -70, -82, 127)
+    low, high = (0, 0, 0, 0, -128, -128, -128), (65535, 65535, 65535, 255, 127, 127, 127)
     edges = [
-        page.Record(bytes.fromhex("b9a665d754fe65e665d76a45"), 0, 299, 42, 5, -61, -74, -7),
-        page.Record(bytes(12), 0, 0, 0, 0, -128, -128, 127),
-        page.Record(bytes([255] * 12), 65535, 65535, 65535, 255, 127, 127, -128),
+        page.Record(*real),
+        page.Record(*real_gaen, gaen),
+        page.Record(bytes(12), *low),
+        page.Record(bytes(20), *low, gaen),
+        page.Record(bytes([255] * 12), *high),
+        page.Record(bytes([255] * 20), *high, gaen),
     ]
-    full = [page.Record(bytes([n] * 12), n, n + 1, n + 2, n, -n - 30, -n - 31, 0) for n in range(page.MAX_RECORDS)]
-    return ([], edges, full)[number]
+    flags = [page.Record(*real, bluezone, bits) for bits in (stale, connected, stale | connected)]
+    flags += [page.Record(*real_gaen, gaen, bits) for bits in (stale, connected, stale | connected)]
+    one_each = [page.Record(*real_gaen, gaen), page.Record(*real)]
+    wide = [page.Record(bytes([n] * 20), n, n + 1, n + 2, n, -n - 30, -n - 31, 0, gaen) for n in range(64)]
+    mixed = [page.Record(bytes([n] * 12), n, n + 1, n + 2, n, -n - 30, -n - 31, 0) for n in range(64)]
+    mixed[1::2] = wide[1::2]
+    return ([], edges, flags, one_each, wide, mixed)[number]
 
 
 def page_case(number: int) -> dict[str, Any]:
-    header = page.PageHeader(*HEADERS[number])
+    values, named = HEADERS[number]
+    header = page.PageHeader(*values, **named)
     records = records_of(number)
     log_key = keys.next_log_key(keys.first_log_key(keys.token_root(MASTER, UID)), header.log_key_number)
     sealed = page.seal(header, records, log_key, ecb)
@@ -113,9 +141,9 @@ def write_new(name: str, content: dict[str, Any]) -> str:
 
 def main() -> int:
     pages = {"keys": key_case(), "pages": [page_case(number) for number in range(len(HEADERS))]}
-    said = [write_new("page_v1.json", pages), write_new("smp_v1.json", smp_cases())]
+    said = [write_new("page_v2.json", pages), write_new("smp_v1.json", smp_cases())]
     print("\n".join(line for line in said if line) or "written")
-    return 1 if any(said) else 0
+    return 1 if all(said) else 0
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, sys.argv[1])
 
-from bzwire import bluezone, cbor, keys, messages, page, smp  # noqa: E402
+from bzwire import bluezone, cbor, gaen, keys, messages, page, smp  # noqa: E402
 from bzwire.errors import WireError  # noqa: E402
 
 
@@ -76,6 +76,38 @@ def check_bluezone(tally: Tally) -> None:
     tally.equal("next day key", bluezone.next_day_key(unhex(first["day_key"])), unhex(following["day_key"]))
 
 
+def check_gaen(tally: Tally) -> None:
+    vectors = load("gaen.json")
+    start_s, tek = vectors["key_generation_seconds"], unhex(vectors["tek"])
+    tally.equal("GAEN interval", gaen.INTERVAL_S, vectors["interval_seconds"])
+    tally.equal("GAEN rolling period", gaen.INTERVALS_PER_DAY, vectors["tek_rolling_period"])
+    tally.equal("GAEN start of day", gaen.day_start_interval(start_s + 86399), vectors["tek_rolling_start_interval"])
+    rpik, aemk = gaen.rpi_key(tek), gaen.aem_key(tek)
+    tally.equal("RPIK", rpik, unhex(vectors["rpik"]))
+    tally.equal("AEMK", aemk, unhex(vectors["aemk"]))
+    tx_power_dbm = unhex(vectors["ble_metadata"])[1]
+    for sent in vectors["advertised"]:
+        name, rpi, aem = f"interval {sent['i']}", unhex(sent["rpi"]), unhex(sent["aem"])
+        tally.equal(name, gaen.interval_of(start_s + 600 * sent["i"] + 599), sent["interval"])
+        tally.equal(name + ": RPI", gaen.rpi(rpik, sent["interval"], ecb), rpi)
+        tally.equal(name + ": AEM", gaen.aem(aemk, rpi, tx_power_dbm, ecb), aem)
+        tally.equal(name + ": TX power", gaen.open_aem(aemk, rpi, aem, ecb), tx_power_dbm)
+        packet = gaen.advertisement(rpi, aem)
+        found = (rpi + aem, gaen.TX_POWER_UNKNOWN)
+        tally.equal(name + ": packet", gaen.parse_advertisement(memoryview(packet)), found)
+        tally.equal(name + ": other order", gaen.parse_advertisement(packet[7:] + packet[:7]), found)
+        tally.equal(name + ": not Bluezone", bluezone.parse_advertisement(packet), None)
+
+
+def check_iphone(tally: Tally) -> None:
+    service = binascii.unhexlify(bluezone.SERVICE_UUID128.replace("-", ""))
+    backwards = bytes([service[15 - n] for n in range(16)])
+    tally.equal("iPhone, app in front", bluezone.is_iphone(memoryview(b"\x02\x01\x1a\x11\x07" + backwards)), True)
+    tally.equal("iPhone, app behind", bluezone.is_iphone(b"\x02\x01\x1a\x14\xff\x4c\x00\x01" + bytes(16)), True)
+    tally.equal("another 128-bit service", bluezone.is_iphone(b"\x11\x07" + service), False)
+    tally.equal("our own packet", bluezone.is_iphone(bluezone.advertisement(bytes(12), 0)), False)
+
+
 def check_keys(tally: Tally) -> None:
     known = {name: unhex(value) for name, value in load("page_v1.json")["keys"].items()}
     root = keys.token_root(known["master_key"], known["uid"])
@@ -94,15 +126,36 @@ def as_json(thing: object) -> dict:
 
 
 def check_pages(tally: Tally) -> None:
-    for case in load("page_v1.json")["pages"]:
+    for case in load("page_v2.json")["pages"]:
         sealed, log_key = unhex(case["page"]), unhex(case["log_key"])
         header, records = page.open_page(sealed, log_key, ecb)
         tally.equal("page header", as_json(header), case["header"])
         tally.equal("page records", [as_json(record) for record in records], case["records"])
         tally.equal("page bytes", page.seal(header, records, log_key, ecb), sealed)
-        damaged = sealed[:-1] + bytes([sealed[-1] ^ 1])
-        tally.refused("damaged page", lambda damaged=damaged, key=log_key: page.open_page(damaged, key, ecb))
-        tally.refused("wrong log key", lambda sealed=sealed: page.open_page(sealed, bytes(32), ecb))
+        check_refusals(tally, sealed, log_key)
+
+
+def check_old_pages(tally: Tally) -> None:
+    """Version 1 is read for ever, and what was read is written as version 2."""
+    for case in load("page_v1.json")["pages"]:
+        sealed, log_key = unhex(case["page"]), unhex(case["log_key"])
+        header, records = page.open_page(sealed, log_key, ecb)
+        expected = dict(case["header"])
+        expected.update({"version": 1, "listened_ds": 0, "state": 0})
+        tally.equal("old page header", as_json(header), expected)
+        tally.equal("old page header alone", as_json(page.read_header(sealed[: page.HEADER_BYTES])), expected)
+        for record in case["records"]:
+            record["flags"] = 0
+        tally.equal("old page records", [as_json(record) for record in records], case["records"])
+        _, again = page.open_page(page.seal(header, records, log_key, ecb), log_key, ecb)
+        tally.equal("old page records, sealed anew", [as_json(record) for record in again], case["records"])
+        check_refusals(tally, sealed, log_key)
+
+
+def check_refusals(tally: Tally, sealed: bytes, log_key: bytes) -> None:
+    damaged = sealed[:-1] + bytes([sealed[-1] ^ 1])
+    tally.refused("damaged page", lambda: page.open_page(damaged, log_key, ecb))
+    tally.refused("wrong log key", lambda: page.open_page(sealed, bytes(32), ecb))
 
 
 def check_smp(tally: Tally) -> None:
@@ -147,12 +200,21 @@ def check_traps(tally: Tally) -> None:
     tally.refused("integer of 65 bits", lambda: cbor.dumps(1 << 64))
     tally.refused("CBOR string of 2^63 bytes", lambda: cbor.loads(b"\x5b\x7f" + b"\xff" * 7))
     tally.refused("text that is not UTF-8", lambda: cbor.loads(b"\x62\xff\xfe"))
-    tally.refused("record cut short", lambda: page.unpack_record(bytes(22)))
+    tally.refused("record cut short", lambda: page.unpack_record(b"\x01" + bytes(21)))
+    tally.refused("GAEN record cut short", lambda: page.unpack_record(b"\x02" + bytes(29)))
+    header = page.PageHeader(1, 1, 1, 1, 300, 60, 1, 1, state=256)
+    tally.refused("state of 9 bits", lambda: header.pack())
+    header.state, header.listened_ds = 0, 65536
+    tally.equal("a radio that listened for long", page.read_header(header.pack() + bytes(12)).listened_ds, 65535)
+    tally.refused("GAEN interval of 33 bits", lambda: gaen.rpi(bytes(16), 1 << 32, ecb))
+    tally.refused("GAEN TX power 128", lambda: gaen.aem(bytes(16), bytes(16), 128, ecb))
 
 
 def main() -> int:
     tally = Tally()
-    for check in (check_bluezone, check_keys, check_pages, check_smp, check_sealed, check_traps):
+    for check in (check_bluezone, check_gaen, check_iphone, check_keys, check_pages, check_old_pages):
+        check(tally)
+    for check in (check_smp, check_sealed, check_traps):
         check(tally)
     print(f"{tally.checks} checks, {tally.failed} failed")
     return 1 if tally.failed else 0

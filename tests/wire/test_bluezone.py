@@ -89,6 +89,55 @@ def test_bytes_after_real_fields_raise_nothing_but_malformed(noise: bytes, field
         return
 
 
+SERVICE_LE = bytes.fromhex(bluezone.SERVICE_UUID128.replace("-", ""))[::-1]
+IN_FRONT, BEHIND = b"\x11\x07" + SERVICE_LE, b"\x14\xff\x4c\x00\x01" + bytes(16)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        FLAGS + IN_FRONT,
+        IN_FRONT + FLAGS,
+        b"\x11\x06" + SERVICE_LE,
+        FLAGS + b"\x21\x06" + bytes(16) + SERVICE_LE,
+        FLAGS + BEHIND,
+        BEHIND + b"\x02\x0a\x08",
+        APPLE_BACKGROUND,
+    ],
+)
+def test_an_iphone_that_may_carry_bluezone_is_known(payload: bytes) -> None:
+    assert bluezone.is_iphone(payload)
+    assert bluezone.is_iphone(memoryview(bytearray(payload)))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        FLAGS,
+        GAEN,
+        b"\x11\x07" + SERVICE_LE[::-1],
+        b"\x11\x15" + SERVICE_LE,
+        b"\x13\xff\x4c\x00\x01" + bytes(15),
+        b"\x14\xff\x4c\x00\x10" + bytes(16),
+        b"\x14\xff\x4d\x00\x01" + bytes(16),
+        bluezone.advertisement(ID, 0),
+    ],
+)
+def test_others_are_not_taken_for_an_iphone(payload: bytes) -> None:
+    assert not bluezone.is_iphone(payload)
+
+
+@given(st.sampled_from([IN_FRONT, BEHIND]), st.integers(0, 17))
+def test_a_cut_advertisement_of_an_iphone_is_nobodys(field: bytes, length: int) -> None:
+    assert not bluezone.is_iphone(FLAGS + field[:length])
+
+
+@given(st.binary(max_size=31))
+def test_no_payload_makes_the_look_for_iphones_fail(payload: bytes) -> None:
+    assert bluezone.is_iphone(payload) in (True, False)
+
+
 @pytest.mark.parametrize("tx_power_dbm", [-129, -128, 127, 128, 300])
 def test_a_power_that_does_not_fit_is_not_cut(tx_power_dbm: int) -> None:
     with pytest.raises(OutOfRange):

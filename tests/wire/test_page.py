@@ -13,17 +13,12 @@ from bzwire.errors import BadChecksum, Malformed, OutOfRange, Truncated, WireErr
 from bzwire.page import PageHeader, Record
 
 LOG_KEY = bytes(range(32))
+UINT16, INT8 = st.integers(0, 65535), st.integers(-128, 127)
+MEASURED = (UINT16, UINT16, UINT16, st.integers(0, 255), INT8, INT8, INT8)
+FLAGS = st.sampled_from([0, page.RECORD_STALE, page.RECORD_CONNECTED, page.RECORD_STALE | page.RECORD_CONNECTED])
 RECORDS = st.builds(
-    Record,
-    st.binary(min_size=12, max_size=12),
-    st.integers(0, 65535),
-    st.integers(0, 65535),
-    st.integers(0, 65535),
-    st.integers(0, 255),
-    st.integers(-128, 127),
-    st.integers(-128, 127),
-    st.integers(-128, 127),
-)
+    Record, st.binary(min_size=12, max_size=12), *MEASURED, st.just(page.KIND_BLUEZONE), FLAGS
+) | st.builds(Record, st.binary(min_size=20, max_size=20), *MEASURED, st.just(page.KIND_GAEN), FLAGS)
 UINT32 = st.integers(0, 2**32 - 1)
 HEADERS = st.builds(
     PageHeader,
@@ -33,11 +28,15 @@ HEADERS = st.builds(
     UINT32,
     st.integers(0, 65535),
     st.integers(0, 255),
-    st.integers(0, 2),
+    st.integers(0, 3),
     UINT32,
     st.integers(0, 65535),
     st.booleans(),
+    listened_ds=UINT16,
+    state=st.integers(0, 255),
 )
+# The header of a page of version 1, and such a page, from tests/vectors/page_v1.json.
+V1_PAGE = bytes.fromhex("425a01002c00000000000100000000000000000000002c013c00000000000000c8098c37a4752268acc44732")
 
 
 def ecb(key: bytes, blocks: bytes) -> bytes:
@@ -53,6 +52,10 @@ def records(count: int) -> list[Record]:
     return [Record(bytes([n] * 12), n, n + 1, 2, 1, -60, -70, 127) for n in range(count)]
 
 
+def gaen_records(count: int) -> list[Record]:
+    return [Record(bytes([n] * 20), n, n + 1, 2, 1, -60, -70, 127, page.KIND_GAEN) for n in range(count)]
+
+
 def sealed(count: int = 3, sequence: int = 1, boot_id: int = 2) -> bytes:
     return page.seal(header(sequence, boot_id), records(count), LOG_KEY, ecb)
 
@@ -60,7 +63,8 @@ def sealed(count: int = 3, sequence: int = 1, boot_id: int = 2) -> bytes:
 @given(HEADERS, st.lists(RECORDS, max_size=page.MAX_RECORDS), st.binary(min_size=32, max_size=32))
 def test_pages_survive_the_round_trip(head: PageHeader, written: list[Record], log_key: bytes) -> None:
     data = page.seal(head, written, log_key, ecb)
-    assert len(data) == head.length == page.OVERHEAD_BYTES + page.RECORD_BYTES * len(written)
+    gaen = sum(record.kind == page.KIND_GAEN for record in written)
+    assert len(data) == head.length == page.OVERHEAD_BYTES + page.RECORD_BYTES * len(written) + 8 * gaen
     found, read = page.open_page(data, log_key, ecb)
     assert vars(found) == vars(head)
     assert [vars(record) for record in read] == [vars(record) for record in written]
@@ -68,8 +72,85 @@ def test_pages_survive_the_round_trip(head: PageHeader, written: list[Record], l
 
 def test_sizes_named_in_the_module_are_those_of_the_formats() -> None:
     assert struct.calcsize(page.HEADER) == page.HEADER_BYTES
+    assert struct.calcsize(page.V1_HEADER) == page.V1_HEADER_BYTES
     assert struct.calcsize(page.RECORD) == page.RECORD_BYTES
-    assert len(sealed(page.MAX_RECORDS)) == page.MAX_PAGE_BYTES
+    assert struct.calcsize(page.GAEN_RECORD) == page.GAEN_RECORD_BYTES
+    assert len(page.seal(header(), gaen_records(page.MAX_RECORDS), LOG_KEY, ecb)) == page.MAX_PAGE_BYTES
+    assert len(sealed(0)) == page.OVERHEAD_BYTES
+    assert len(V1_PAGE) == page.MIN_PAGE_BYTES
+
+
+def test_a_header_is_read_from_its_own_bytes_in_either_version() -> None:
+    whole = sealed(3)
+    assert vars(page.read_header(whole[: page.HEADER_BYTES])) == vars(page.read_header(whole))
+    assert vars(page.read_header(V1_PAGE[: page.V1_HEADER_BYTES])) == vars(page.read_header(V1_PAGE))
+    assert (page.read_header(whole).version, page.read_header(V1_PAGE).version) == (2, 1)
+    for short in (whole[: page.HEADER_BYTES - 1], V1_PAGE[: page.V1_HEADER_BYTES - 1]):
+        with pytest.raises(Truncated):
+            page.read_header(short)
+
+
+def test_a_header_whose_length_no_records_can_have_is_refused() -> None:
+    """Three records take 69 to 93 bytes, in steps of 8."""
+    whole = bytearray(sealed(3))
+    taken = []
+    for length in range(200):
+        whole[4:6] = length.to_bytes(2, "little")
+        try:
+            taken.append(page.read_header(whole).length - page.OVERHEAD_BYTES)
+        except Malformed:
+            continue
+    assert taken == [69, 77, 85, 93]
+
+
+@pytest.mark.parametrize("version", [0, 3, 255])
+def test_a_page_of_an_unknown_version_is_refused(version: int) -> None:
+    for whole in (sealed(3), V1_PAGE):
+        with pytest.raises(Malformed):
+            page.read_header(whole[:2] + bytes([version]) + whole[3:])
+
+
+def forged(head: bytes, count: int, plain: bytes) -> bytes:
+    """A page with any content under a good tag, as only a holder of the key could make it."""
+    body = bytearray(head)
+    body[4:6] = (len(head) + len(plain) + page.TAG_BYTES + page.CRC_BYTES).to_bytes(2, "little")
+    body[25] = count
+    cipher_key, tag_key = keys.page_keys(LOG_KEY)
+    first_block = b"BZpg" + struct.pack(">III", *struct.unpack_from("<II", head, 6), 0)
+    body += Cipher(algorithms.AES(cipher_key), modes.CTR(first_block)).encryptor().update(plain)
+    body += keys.hmac_sha256(tag_key, body)[: page.TAG_BYTES]
+    return bytes(body + zlib.crc32(body).to_bytes(4, "little"))
+
+
+V2_HEAD, V1_HEAD = sealed(0)[: page.HEADER_BYTES], V1_PAGE[: page.V1_HEADER_BYTES]
+BLUEZONE_PLAIN, GAEN_PLAIN = page.pack_record(records(1)[0]), page.pack_record(gaen_records(1)[0])
+
+
+@pytest.mark.parametrize("head", [V1_HEAD, V2_HEAD], ids=["version 1", "version 2"])
+def test_the_forger_makes_pages_that_open(head: bytes) -> None:
+    assert len(page.open_page(forged(head, 2, BLUEZONE_PLAIN * 2), LOG_KEY, ecb)[1]) == 2
+
+
+@pytest.mark.parametrize(
+    ("head", "plain"),
+    [
+        (V2_HEAD, GAEN_PLAIN[: page.RECORD_BYTES]),
+        (V2_HEAD, BLUEZONE_PLAIN + bytes(8)),
+        (V2_HEAD, bytes(page.RECORD_BYTES)),
+        (V1_HEAD, GAEN_PLAIN[: page.RECORD_BYTES]),
+        (V1_HEAD, b"\x81" + BLUEZONE_PLAIN[1:]),  # flags came with version 2
+    ],
+    ids=["wide record cut", "bytes left over", "kind 0", "GAEN in version 1", "flag in version 1"],
+)
+def test_records_that_do_not_fit_their_page_are_refused_behind_a_good_tag(head: bytes, plain: bytes) -> None:
+    with pytest.raises((Truncated, Malformed)):
+        page.open_page(forged(head, 1, plain), LOG_KEY, ecb)
+
+
+def test_seconds_listened_stop_at_their_end() -> None:
+    head = header()
+    head.listened_ds = 70_000
+    assert page.read_header(page.seal(head, [], LOG_KEY, ecb)).listened_ds == 65535
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])
@@ -143,7 +224,8 @@ def test_more_records_than_a_page_holds_are_refused() -> None:
 
 
 LIMITS = {
-    "kind": (-1, 256),
+    "kind": (-1, 0, 3, 16, 129, 256),
+    "flags": (-1, 1, 0x10, 0x20, 0x100),
     "first_s": (-1, 65536),
     "last_s": (-1, 65536),
     "packets": (-1, 65536),
@@ -157,10 +239,17 @@ LIMITS = {
 
 @pytest.mark.parametrize(("field", "value"), [(field, value) for field in LIMITS for value in LIMITS[field]])
 def test_a_record_value_that_does_not_fit_is_not_cut(field: str, value: object) -> None:
-    record = records(1)[0]
-    setattr(record, field, value)
-    with pytest.raises(OutOfRange):
-        page.pack_record(record)
+    for record in (records(1)[0], gaen_records(1)[0]):
+        setattr(record, field, value)
+        with pytest.raises(OutOfRange):
+            page.pack_record(record)
+
+
+def test_an_id_of_the_other_kinds_length_is_refused() -> None:
+    for record, kind in ((records(1)[0], page.KIND_GAEN), (gaen_records(1)[0], page.KIND_BLUEZONE)):
+        record.kind = kind
+        with pytest.raises(OutOfRange):
+            page.pack_record(record)
 
 
 BITS = {
@@ -175,6 +264,7 @@ BITS = {
     "lost_results": 16,
     "log_key_number": 32,
     "clock_state": 2,
+    "state": 8,
 }
 
 
@@ -188,17 +278,20 @@ def test_a_header_value_that_does_not_fit_is_not_cut(field: str) -> None:
 
 
 def test_a_record_cut_short_or_of_an_unknown_kind_is_refused() -> None:
-    packed = page.pack_record(records(1)[0])
-    for length in range(page.RECORD_BYTES):
-        with pytest.raises(Truncated):
-            page.unpack_record(packed[:length])
-    with pytest.raises(Malformed):
-        page.unpack_record(b"\x02" + packed[1:])
+    for record, length in ((records(1)[0], page.RECORD_BYTES), (gaen_records(1)[0], page.GAEN_RECORD_BYTES)):
+        packed = page.pack_record(record)
+        assert len(packed) == length
+        for cut in range(length):
+            with pytest.raises(Truncated):
+                page.unpack_record(packed[:cut])
+        for unknown in (0, 3, 15, record.kind | 0x10, record.kind | 0x20):
+            with pytest.raises(Malformed):
+                page.unpack_record(bytes([unknown]) + packed[1:])
 
 
 @given(st.binary(max_size=200))
 def test_random_bytes_raise_only_wire_errors(data: bytes) -> None:
-    for noise in (data, page.MAGIC + bytes([page.VERSION]) + data):
+    for noise in (data, page.MAGIC + b"\x01" + data, page.MAGIC + b"\x02" + data):
         with pytest.raises(WireError):
             page.open_page(noise, LOG_KEY, ecb)
 

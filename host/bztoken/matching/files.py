@@ -101,5 +101,6 @@ def _columns(history: _History, low: int, high: int, rule: Rule) -> DayColumns:
         scan_period_s=full(0),
         rssi_max_dbm=rssi_dbm,
         rssi_mean_dbm=rssi_dbm,
+        stale=full(0),
         tx_power_dbm=full(TX_POWER_UNTOLD),
     )

@@ -7,6 +7,8 @@ Source: Bluezone calls a contact close within 2 m for 15 minutes or more, and ta
 - a line of a phone's history stands for 60 s; gaps of up to 330 s are bridged (the phone scans 40 s in every 300 s);
   each stretch counts to the window of the line that begins it, and to the day of that line;
 - minutes are rounded half up, close minutes of close windows only, so close minutes never exceed minutes;
+- a stale sighting (an ID heard for longer than it lives, so replayed) stands for no time and never makes an F1; where
+  nothing else was heard of a case it is still listed, with 0 minutes;
 - iPhones have other thresholds (-69, -88, -74 dBm) that the records cannot tell apart: a band is not a distance.
 """
 
@@ -48,7 +50,9 @@ BLUEZONE = Rule(
 
 
 class Heard(NamedTuple):
-    """One matched sighting; scan_period_s is 0 for a line of a phone; tx_power_dbm None when nobody told it."""
+    """One matched sighting; scan_period_s is 0 for a line of a phone; tx_power_dbm None when nobody told it; stale: the
+    token marked it as replayed.
+    """
 
     window_start_s: int
     first_s: int
@@ -59,6 +63,7 @@ class Heard(NamedTuple):
     rssi_max_dbm: int
     rssi_mean_dbm: int
     tx_power_dbm: int | None
+    stale: bool = False
 
 
 class Score(NamedTuple):
@@ -81,8 +86,11 @@ class Score(NamedTuple):
 
 
 def score(heard: Sequence[Heard], rule: Rule = BLUEZONE) -> Score:
-    """Score at least one sighting; the order does not matter."""
-    rows = sorted(heard, key=lambda row: (row.window_start_s, row.first_s))
+    """Score at least one sighting; the order does not matter. Stale ones count only if there are no others, and then
+    for no time.
+    """
+    fresh = [row for row in heard if not row.stale]
+    rows = sorted(fresh or heard, key=lambda row: (row.window_start_s, row.first_s))
     seconds = _seconds_by_window(rows, rule)
     close_s = 0
     close_rows: list[Heard] = []
@@ -116,6 +124,8 @@ def band_of(attenuation_db: float, rule: Rule = BLUEZONE) -> str:
 
 def _seconds_by_window(rows: Sequence[Heard], rule: Rule) -> dict[int, int]:
     seconds = dict.fromkeys((row.window_start_s for row in rows), 0)
+    if rows[0].stale:  # then all are
+        return seconds
     for row in rows:
         # two IDs of one person in a window (rotation) are two rows: add, but no window holds more than itself
         scanned_s = seconds[row.window_start_s] + row.scans * row.scan_period_s

@@ -67,4 +67,7 @@ def _sighting_row(log: Log, line: HistoryLine) -> dict[str, object]:
         "rssi_max_dbm": line.rssi_dbm,
         "rssi_mean_dbm": line.rssi_dbm,
         "tx_power_dbm": None,
+        "aem": None,
+        "stale": False,
+        "connected": False,
     }

@@ -3,7 +3,7 @@
 Times are unix seconds unless a name says otherwise. BigInteger where a value may pass 2^31 on another database.
 """
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, false
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -44,7 +44,11 @@ class Log(Base):
 
 
 class Page(Base):
-    """A log page as it came from the token, with the header spelled out."""
+    """A log page as it came from the token, with the header spelled out.
+
+    version: of the page format, 1 for pages stored before there were others. listened_ds: tenths of a second for which
+    the radio listened; page_state: STATE_ bits of bzwire.page; both None where version 1 did not tell them.
+    """
 
     __tablename__ = "pages"
     __table_args__ = (UniqueConstraint("log_id", "boot_id", "sequence", name="uq_pages_log_id_boot_id_sequence"),)
@@ -62,10 +66,17 @@ class Page(Base):
     crowded: Mapped[bool]
     raw: Mapped[bytes] = mapped_column(LargeBinary)
     received_at_s: Mapped[int] = mapped_column(BigInteger)
+    version: Mapped[int] = mapped_column(server_default="1")
+    listened_ds: Mapped[int | None]
+    page_state: Mapped[int | None]
 
 
 class Sighting(Base):
-    """One ID heard in one window (token), or one line of a contact history (phone: packets 1, scan_period_s 0)."""
+    """One ID heard in one window (token), or one line of a contact history (phone: packets 1, scan_period_s 0).
+
+    rotating_id: 12 bytes of Bluezone, or a 16-byte RPI of GAEN, whose metadata is in aem. stale: heard for longer than
+    an ID lives, so somebody replays it; connected: read over a connection, from an iPhone.
+    """
 
     __tablename__ = "sightings"
     __table_args__ = (Index("ix_sightings_first_s", "first_s"),)
@@ -74,7 +85,7 @@ class Sighting(Base):
     log_id: Mapped[int] = mapped_column(ForeignKey("logs.id"))
     page_id: Mapped[int | None] = mapped_column(ForeignKey("pages.id"))
     kind: Mapped[str] = mapped_column(String(20))
-    rotating_id: Mapped[bytes] = mapped_column(LargeBinary(12))
+    rotating_id: Mapped[bytes] = mapped_column(LargeBinary(16))
     first_s: Mapped[int] = mapped_column(BigInteger)
     last_s: Mapped[int] = mapped_column(BigInteger)
     window_start_s: Mapped[int] = mapped_column(BigInteger)
@@ -84,6 +95,9 @@ class Sighting(Base):
     rssi_max_dbm: Mapped[int]
     rssi_mean_dbm: Mapped[int]
     tx_power_dbm: Mapped[int | None]
+    aem: Mapped[bytes | None] = mapped_column(LargeBinary(4))
+    stale: Mapped[bool] = mapped_column(server_default=false())
+    connected: Mapped[bool] = mapped_column(server_default=false())
 
 
 class Sync(Base):

@@ -1,7 +1,8 @@
 """Takes a token's log pages into the registry, each exactly once, in the caller's transaction.
 
-The caller commits, and only then acknowledges to the token. Times stay as the token's clock wrote them; pages of a
-clock that was never set therefore lie in 1970 and match nobody until they are corrected.
+The caller commits, and only then acknowledges to the token. Pages of version 1 and 2 are taken. Times stay as the
+token's clock wrote them; pages of a clock that was never set therefore lie in 1970 and match nobody until they are
+corrected.
 """
 
 from functools import lru_cache
@@ -15,9 +16,12 @@ from bztoken.registry.models import Log, Page, Sighting
 from bzwire import keys
 from bzwire.bluezone import TX_POWER_UNKNOWN
 from bzwire.errors import WireError
-from bzwire.page import PageHeader, Record, check_page, open_page
+from bzwire.gaen import RPI_BYTES
+from bzwire.page import KIND_GAEN as RECORD_KIND_GAEN
+from bzwire.page import RECORD_CONNECTED, RECORD_STALE, PageHeader, Record, check_page, open_page
 
 KIND_BLUEZONE = "bluezone"
+KIND_GAEN = "gaen"
 _CACHED_LOG_KEYS = 64  # a day has one key and a token is read day by day
 
 
@@ -79,6 +83,7 @@ def _is_known(session: Session, log: Log, header: PageHeader, raw: bytes) -> boo
 
 
 def _page_row(log: Log, header: PageHeader, raw: bytes, now_s: int) -> Page:
+    told = header.version > 1
     return Page(
         log_id=log.id,
         sequence=header.sequence,
@@ -92,15 +97,20 @@ def _page_row(log: Log, header: PageHeader, raw: bytes, now_s: int) -> Page:
         crowded=header.crowded,
         raw=raw,
         received_at_s=now_s,
+        version=header.version,
+        listened_ds=header.listened_ds if told else None,
+        page_state=header.state if told else None,
     )
 
 
 def _sighting_row(page: Page, header: PageHeader, record: Record) -> dict[str, object]:
+    gaen = record.kind == RECORD_KIND_GAEN
     return {
         "log_id": page.log_id,
         "page_id": page.id,
-        "kind": KIND_BLUEZONE,
-        "rotating_id": record.rotating_id,
+        "kind": KIND_GAEN if gaen else KIND_BLUEZONE,
+        "rotating_id": record.rotating_id[:RPI_BYTES],
+        "aem": record.rotating_id[RPI_BYTES:] if gaen else None,
         "first_s": header.window_start_s + record.first_s,
         "last_s": header.window_start_s + record.last_s,
         "window_start_s": header.window_start_s,
@@ -110,4 +120,6 @@ def _sighting_row(page: Page, header: PageHeader, record: Record) -> dict[str, o
         "rssi_max_dbm": record.rssi_max_dbm,
         "rssi_mean_dbm": record.rssi_mean_dbm,
         "tx_power_dbm": None if record.tx_power_dbm == TX_POWER_UNKNOWN else record.tx_power_dbm,
+        "stale": bool(record.flags & RECORD_STALE),
+        "connected": bool(record.flags & RECORD_CONNECTED),
     }

@@ -5,10 +5,14 @@ where the chip would silently keep the 0. `writeblocks` without an offset erases
 """
 
 import errno
+import struct
 
 import pipe
+import vsleep
 from vclock import clock as _clock
 
+WAKEUP_ALL_LOW = False
+WAKEUP_ANY_HIGH = True
 SECTOR_BYTES = 4096
 ERASE_US = 45000  # typical sector erase of a W25Q32-class chip
 PROGRAM_US_PER_256_BYTES = 700
@@ -16,6 +20,20 @@ PROGRAM_US_PER_256_BYTES = 700
 _ERASED = b"\xff" * SECTOR_BYTES  # made once: an erase must not need memory
 
 _flash = None
+
+
+def wake_on_ext0(pin=None, level=WAKEUP_ALL_LOW):
+    vsleep.arm(vsleep.EXT0_WAKE, (pin,) if pin is not None else (), level)
+
+
+def wake_on_ext1(pins=None, level=WAKEUP_ALL_LOW):
+    """WAKEUP_ALL_LOW: when all of them are low."""
+    vsleep.arm(vsleep.EXT1_WAKE, tuple(pins or ()), level)
+
+
+def wake_on_gpio(pins=None, level=WAKEUP_ALL_LOW):
+    """Any of them at that level. A second call replaces the first: one level for all."""
+    vsleep.arm(vsleep.GPIO_WAKE, tuple(pins or ()), level)
 
 
 class NorFlash:
@@ -27,8 +45,15 @@ class NorFlash:
         self._file = open(path, "r+b")
         self._file.seek(0, 2)
         self.size = self._file.tell()
-        self.erases = 0
-        self.programmed_bytes = 0
+        self._erases = 0  # since they were told
+        self._programmed_bytes = 0
+        _clock.before_wait.append(self._tell)
+
+    def _tell(self):
+        if self._erases or self._programmed_bytes:
+            count = struct.pack(pipe.FLASH_ARGS, self._erases, self._programmed_bytes)
+            _clock.link.send(pipe.FLASH, _clock.now_us(), count)
+            self._erases = self._programmed_bytes = 0
 
     def read_into(self, address, buf):
         self._file.seek(address)
@@ -38,7 +63,7 @@ class NorFlash:
         if address % SECTOR_BYTES:
             raise OSError(errno.EINVAL)
         self._change(address, _ERASED)
-        self.erases += 1
+        self._erases += 1
         _clock.spend_us(ERASE_US)
 
     def program(self, address, buf):
@@ -48,7 +73,7 @@ class NorFlash:
         if old & new != new:
             raise OSError(errno.EIO, "program without erase")
         self._change(address, buf)
-        self.programmed_bytes += len(buf)
+        self._programmed_bytes += len(buf)
         _clock.spend_us((len(buf) + 255) // 256 * PROGRAM_US_PER_256_BYTES)
 
     def _change(self, address, buf):

@@ -26,10 +26,18 @@ def _supply_modules(link, now_us, config):
     import vasyncio
 
     sys.modules["_asyncio"] = vasyncio
-    import bluetooth  # noqa: F401 - loaded here, because the firmware's own path does not hold the stand-ins
+    # Loaded here, because the firmware's own path does not hold the stand-ins.
+    import bluetooth
     import machine
+    import vperipherals
+    import vsleep
 
-    machine.configure(config["boot_cause"], bytes.fromhex(config["rtc_memory"]))
+    board, mac = config["board"], bytes.fromhex(config["mac"])
+    bluetooth.configure(mac, config["ble_leak_cycles"])
+    driven = {int(pin): level for pin, level in config["pins"].items()}
+    machine.configure(config["boot_cause"], bytes.fromhex(config["rtc_memory"]), mac, driven)
+    vsleep.configure(config["wake_reason"], board.get("power", {}).get("deepsleep_wake") == "gpio")
+    vperipherals.configure(board, config["battery_mv"], config["chip_clock"])
     return clock
 
 
@@ -62,6 +70,7 @@ def _run(descriptor_in, descriptor_out):
     config = json.loads(text)
     clock = _supply_modules(link, now_us, config)
     _mount_flash(config["flash"], config["power_cut_after_bytes"], config["application"])
+    del config, text, piece
     sys.path[:] = ["/rom", "/lib", ".frozen"]
     gc.collect()
     for name in ("boot", "main"):

@@ -92,10 +92,18 @@ class Clock:
         self._wake_us = now_us
         self.handlers = {}
         self.serial_hint = True
+        self.asleep = False
+        self.before_sleep = []  # called when the chip is about to stop
+        self.before_wait = []  # called when the program is about to wait
+        self.watchdog_us = -1  # when the watchdog bites unless it is fed; -1: none
+        self.on_watchdog = None
+        self.handlers[pipe.CLOCK_JUMP] = self._on_jump
         self._real_poll = select.poll()
         self._real_poll.register(sys.stdin.buffer, select.POLLIN)
         if not self.lockstep:
             self._real_poll.register(link.stream(), select.POLLIN)
+        self._nap_poll = select.poll()
+        self._nap_poll.register(link.stream(), select.POLLIN)
         self._stdin_poll = select.poll()
         self._stdin_poll.register(sys.stdin.buffer, select.POLLIN)
 
@@ -117,6 +125,17 @@ class Clock:
         self._rtc_at_base_us = rtc_us
         self.link.send(pipe.RTC_SET, self._rtc_base_us, struct.pack(pipe.RTC_ARGS, rtc_us - self._rtc_base_us))
 
+    def _on_jump(self, events, at, length):
+        self._rtc_at_base_us += struct.unpack_from(pipe.JUMP_ARGS, events, at)[0]
+
+    def slept_us(self, amount_us):
+        """How long a sleep of this length by the chip's slow clock lasts in truth."""
+        return amount_us * 1000000 // (1000000 + self._drift_ppm)
+
+    def count_sleep(self, true_us):
+        """The ticks of a sleep are counted by the slow clock, and are wrong by its drift afterwards."""
+        self._ticks_zero_us -= true_us * self._drift_ppm // 1000000
+
     # -- letting time pass -------------------------------------------------------------------------------------
     def spend_us(self, amount_us):
         """The processor is busy (a flash erase): nothing else runs meanwhile."""
@@ -132,6 +151,11 @@ class Clock:
 
     def wait(self, until_us):
         """Return when something happened or the time has come; the caller looks what it was."""
+        for tell in self.before_wait:
+            tell()
+        if self.watchdog_us >= 0:
+            self.check_watchdog()
+            until_us = self.watchdog_us if until_us < 0 else min(until_us, self.watchdog_us)
         if self._at < len(self._events) or self.link.has_more():
             self._deliver()
         elif self.lockstep:
@@ -143,6 +167,12 @@ class Clock:
         """Blocking sleep: interrupts are served meanwhile."""
         while self.now_us() < until_us:
             self.wait(until_us)
+        self.check_watchdog()
+
+    def check_watchdog(self):
+        """Bite when the time is over."""
+        if 0 <= self.watchdog_us <= self.now_us():
+            self.on_watchdog(self.watchdog_us)
 
     def _wait_lockstep(self, until_us):
         if self._now_us < self._wake_us:  # all events of the last wake are delivered
@@ -163,7 +193,7 @@ class Clock:
     def _wait_real(self, until_us):
         self.link.flush()
         left_ms = -1 if until_us < 0 else max(0, (until_us - self.now_us() + 999) // 1000)
-        for stream, _flags in self._real_poll.poll(left_ms):
+        for stream, _flags in (self._nap_poll if self.asleep else self._real_poll).poll(left_ms):
             if stream is self.link.stream():
                 _now, self._events = self.link.read_wake()
                 self._at = 0
@@ -195,6 +225,8 @@ class Clock:
     def _dispatch(self, kind, events, at, length):
         if kind == pipe.SERIAL:
             self.serial_hint = True
+            return
+        if self.asleep and kind not in pipe.WHILE_ASLEEP:
             return
         handler = self.handlers.get(kind)
         if handler:
