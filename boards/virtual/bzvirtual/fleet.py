@@ -1,40 +1,53 @@
 """A fleet in a folder: run it through virtual days, keep flash images, phone histories and the truth, find it again.
 
-Layout of the folder: `fleet.json` (world, seed, span, members), `truth.json` (true contacts), `app/` (compiled
-application), one folder a token (`flash.bin`, `state.json`), `phone-NAME.tsv` and `phone-NAME.json` (history, case
-list).
+Layout of the folder: `fleet.json` (world, seed, span, members), `truth.json` and `ids.tsv` (see `truth`), `air.json`
+(what the sniffer found), `identities.json` (token numbers and first log keys in plain text, which only a virtual fleet
+may have: it lets `fleet score` read the logs without a registry), `app/` (compiled application), one folder a token
+(`flash.bin`, `state.json`), `phone-NAME.tsv` and `phone-NAME.json` (history and case list of a phone or iPhone).
 """
 
 import json
 import random
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bzwire import bluezone
 
-from . import application, world
+from . import application, truth, world
+from .beacon import Beacon
 from .channel import Channel
 from .desk import Desk, Identity
 from .errors import FleetError
-from .ether import Ether, Station
+from .ether import Broadcast, Ether, Station
 from .lockstep import Lockstep, Token
-from .phone import TX_POWER_DBM, Phone
+from .phone import TX_POWER_DBM, IPhone, Phone
 from .process import TokenFolder, TokenProcess
+from .settings import tell_settings
+from .sniffer import Sniffer
+from .world import Person
 
 SECOND_US = 1_000_000
 MANIFEST = "fleet.json"
+IDENTITIES = "identities.json"
+AIR = "air.json"
 
 
 @dataclass(frozen=True)
 class Member:
-    """One carrier. folder: of a token, empty for a phone; label: what the registry knows it by."""
+    """One carrier. folder: of a token, empty for others; label: what the registry knows it by; the rest as in
+    `world.Options`.
+    """
 
     person: str
     label: str
     carries: str
     folder: str
+    profile: str = ""
+    scheme: str = ""
+    hear: str = ""
+    role: str = "person"
 
 
 @dataclass(frozen=True)
@@ -91,14 +104,21 @@ class FleetRun:
         self._seed = seed
         self._start_s = start_s
         self._broadcasts = 0
+        self._ids = truth.IdLog()
+        self._sniffer = Sniffer()
+        self._watched: set[str] = set()  # tokens: what phones do is not ours
         ether = Ether(Channel(seed, place.loss))
-        ether.on_broadcast = self._count_broadcast
+        ether.on_broadcast = self._on_broadcast
         self.lockstep = Lockstep(ether, start_s * SECOND_US)
         self.members: list[Member] = []
-        self._phones: list[tuple[world.Person, Phone]] = []
+        self._tokens: list[tuple[Person, Token, truth.ClockTrace]] = []
+        self._phones: list[tuple[Person, Phone]] = []
 
-    def _count_broadcast(self, *_: object) -> None:
+    def _on_broadcast(self, station: Station, broadcast: Broadcast) -> None:
         self._broadcasts += 1
+        self._ids.on_broadcast(station, broadcast)
+        if station.name in self._watched:
+            self._sniffer.on_broadcast(station, broadcast)
 
     def prepare(self) -> None:
         """Compile the application, power everything up, hand the tokens out."""
@@ -106,56 +126,118 @@ class FleetRun:
         self._folder.mkdir(parents=True, exist_ok=True)
         app = application.build(self._folder / "app")
         description = json.loads((app.rom / "board.json").read_text())
+        tx_power_dbm: int = description["radio"]["tx_power_dbm"]
         identities = iter(self._identities)
         for person in self._world.people:
             if person.carries == "token":
-                self._add_token(person, next(identities), app, description["radio"]["tx_power_dbm"])
+                self._add_token(person, next(identities), app, tx_power_dbm)
             else:
-                self._add_phone(person)
+                self._add_other(person, tx_power_dbm)
 
-    def _station(self, person: world.Person, tx_power_dbm: int) -> Station:
+    def _station(self, person: Person, tx_power_dbm: int) -> Station:
         def where(unix_s: float) -> world.Position:
             return self._world.position(person, unix_s)
 
         return Station(person.name, tx_power_dbm, where, random.Random(f"{self._seed}:radio:{person.name}"))
 
-    def _add_token(
-        self, person: world.Person, identity: Identity, app: application.Application, tx_power_dbm: int
-    ) -> None:
-        folder = TokenFolder.create(self._folder / f"token-{person.name}")
+    def _add_token(self, person: Person, identity: Identity, app: application.Application, tx_power_dbm: int) -> None:
+        own = person.options
+        folder = TokenFolder.create(self._folder / f"token-{person.name}", own.drift_ppm)
         seed = f"{self._seed}:token:{person.name}".encode()
         process = TokenProcess(folder, app, seed, lockstep=True)
+        self._watched.add(person.name)
         token = self.lockstep.add_token(process, self._station(person, tx_power_dbm))
-        Desk(self.lockstep).hand_out(token, identity, self._start_s * 1000)
-        self.members.append(Member(person.name, identity.label, "token", folder.path.name))
+        told_ms = self._start_s * 1000 + round(own.offset_s * 1000)
+        session = Desk(self.lockstep).hand_out(token, replace(identity, role=own.role), told_ms)
+        tell_settings(self.lockstep, token, session, own)
+        self._tokens.append((person, token, truth.ClockTrace(own.drift_ppm)))
+        member = Member(
+            person.name, identity.label, "token", folder.path.name, own.profile, own.scheme, own.hear, own.role
+        )
+        self.members.append(member)
 
-    def _add_phone(self, person: world.Person) -> None:
-        draw = random.Random(f"{self._seed}:phone:{person.name}")
-        phone = Phone(self._station(person, TX_POWER_DBM), draw, self._start_s * SECOND_US)
-        self.lockstep.add_phone(phone)
-        self._phones.append((person, phone))
-        self.members.append(Member(person.name, person.shown, "phone", ""))
+    def _add_other(self, person: Person, tx_power_dbm: int) -> None:
+        draw = random.Random(f"{self._seed}:{person.carries}:{person.name}")
+        begin_us = self._start_s * SECOND_US
+        if person.carries == "beacon":
+            self.lockstep.add_phone(Beacon(self._station(person, tx_power_dbm), draw, begin_us))
+        else:
+            station = self._station(person, TX_POWER_DBM)
+            if person.carries == "iphone":
+                phone: Phone = IPhone(station, draw, begin_us, foreground=person.options.foreground)
+            else:
+                phone = Phone(station, draw, begin_us)
+            self.lockstep.add_phone(phone)
+            self._phones.append((person, phone))
+        self.members.append(Member(person.name, person.shown, person.carries, ""))
 
     def run(self, days: float, progress: Callable[[int], None] | None = None) -> RunResult:
         """Live through the days, power down, write everything. progress is told the Unix second, once a minute."""
         end_s = self._start_s + round(days * bluezone.DAY_S)
-        told = None if progress is None else lambda now_us: progress(now_us // SECOND_US)
+
+        def told(now_us: int) -> None:
+            self._note_clocks(now_us / SECOND_US)
+            if progress is not None:
+                progress(now_us // SECOND_US)
+
+        self._note_clocks(self._start_s)
+        for at_s, token, by_s in self._jumps(end_s):
+            self.lockstep.run_until(at_s * SECOND_US, told)
+            self.lockstep.jump_clock(token, None if by_s is None else round(by_s * SECOND_US))
         self.lockstep.run_until(end_s * SECOND_US, told)
+        self._note_clocks(end_s)
         wakes = sum(token.wakes for token in self.lockstep.tokens)
         self.lockstep.stop()
         manifest = Manifest(self._world.name, self._seed, self._start_s, end_s, self.members)
-        manifest.save(self._folder)
-        self._write_truth(end_s)
-        for person, phone in self._phones:
-            self._write_phone(person, phone, end_s)
+        self._write(manifest)
         return RunResult(manifest, wakes, self._broadcasts)
 
-    def _write_truth(self, end_s: int) -> None:
-        contacts = [asdict(contact) for contact in self._world.true_contacts(self._start_s, end_s)]
-        truth = {"near_m": world.NEAR_M, "contacts": contacts}
-        (self._folder / "truth.json").write_text(json.dumps(truth, indent=1) + "\n")
+    def _note_clocks(self, now_s: float) -> None:
+        now_us = round(now_s * SECOND_US)
+        for _, token, clock in self._tokens:
+            if token.process.running:
+                clock.note(now_s, (token.process.clock_us(now_us) - now_us) / SECOND_US)
 
-    def _write_phone(self, person: world.Person, phone: Phone, end_s: int) -> None:
+    def _jumps(self, end_s: int) -> list[tuple[int, Token, float | None]]:
+        """Each jump once, at the first such local time of the run."""
+        second = (self._start_s + self._world.timezone_s) % bluezone.DAY_S
+        found = [
+            (self._start_s + (local_s - second) % bluezone.DAY_S, token, by_s)
+            for person, token, _ in self._tokens
+            for local_s, by_s in person.options.jumps
+        ]
+        return sorted((jump for jump in found if jump[0] < end_s), key=lambda jump: jump[0])
+
+    def _write(self, manifest: Manifest) -> None:
+        manifest.save(self._folder)
+        start_s, end_s = self._start_s, manifest.end_s
+        clocks = {}
+        for person, _, clock in self._tokens:
+            clock.finish(end_s)
+            clocks[person.name] = clock
+        truth.write(self._folder / truth.FILE, self._world, start_s, end_s, clocks)
+        for person, phone in self._phones:
+            self._write_phone(person, phone, end_s)
+        self._ids.write(self._folder / truth.IDS_FILE, end_s)
+        report = self._sniffer.report(end_s * SECOND_US)
+        (self._folder / AIR).write_text(json.dumps(report.document(), indent=1) + "\n")
+        self._write_identities()
+
+    def _write_identities(self) -> None:
+        tokens = [
+            {
+                "person": person.name,
+                "label": identity.label,
+                "uid": identity.uid.hex(),
+                "first_log_key": identity.first_log_key.hex(),
+            }
+            for (person, _, _), identity in zip(self._tokens, self._identities, strict=False)
+        ]
+        path = self._folder / IDENTITIES
+        path.touch(mode=0o600)
+        path.write_text(json.dumps({"tokens": tokens}, ensure_ascii=False, indent=1) + "\n")
+
+    def _write_phone(self, person: Person, phone: Phone, end_s: int) -> None:
         history = "".join(line + "\n" for line in phone.history)
         (self._folder / f"phone-{person.name}.tsv").write_text(history)
         day = bluezone.day_of(self._start_s)
@@ -166,6 +248,12 @@ class FleetRun:
             "time_end": end_s - 1,
         }
         (self._folder / f"phone-{person.name}.json").write_text(json.dumps({"data": [case]}) + "\n")
+        if person.carries == "iphone":  # its ID is in no broadcast
+            for slot_s in range(self._start_s // bluezone.SLOT_S * bluezone.SLOT_S, end_s, bluezone.SLOT_S):
+                day_key = phone.day_key(bluezone.day_of(slot_s))
+                rotating_id = bluezone.slot_id(day_key, bluezone.slot_of(slot_s))
+                until_s = min(slot_s + bluezone.SLOT_S, end_s)
+                self._ids.add(person.name, rotating_id, max(slot_s, self._start_s), until_s)
 
     def abandon(self) -> None:
         """Power down without writing results."""

@@ -1,15 +1,12 @@
-"""Who is where and when: a plain text world file, positions over time, and the true contacts that follow from them.
+"""Who is where and when: people, positions over time, and the true contacts that follow from them.
 
-Format (see worlds/village.world): `world NAME`, `timezone +H`, `loss SHARE`, `place NAME X Y indoor|outdoor`, `spot
-PLACE NAME DX DY`, `person NAME "Shown name" token|phone` followed by indented `HH:MM PLACE/SPOT` lines. Days repeat.
-Distances are metres, times are local.
+How a world is written down: `world_file`. Distances are metres, times of day are local, days repeat.
 """
 
 import bisect
 import math
-import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -35,15 +32,36 @@ class Position:
         return math.hypot(self.x_m - other.x_m, self.y_m - other.y_m)
 
 
+@dataclass(frozen=True)
+class Options:
+    """How a carrier's device is set up; empty words leave the board's own default.
+
+    profile "continuous" or "windowed", scheme "bluezone" or "gaen", hear "both", role "person" or "site"; drift_ppm:
+    error of the clock's rate; offset_s: how wrong it is set at hand-out; jumps: (second of the local day, seconds by
+    which the clock jumps, None for a reset to the year 2000), each once; foreground: an iPhone's app is open.
+    """
+
+    profile: str = ""
+    scheme: str = ""
+    hear: str = ""
+    role: str = "person"
+    drift_ppm: int = 0
+    offset_s: float = 0.0
+    jumps: tuple[tuple[int, float | None], ...] = ()
+    foreground: bool = True
+
+
 @dataclass
 class Person:
-    """carries: "token" or "phone". stops: (second of the local day, position), in order; the last one holds over
-    midnight until the first of the next day."""
+    """carries: "token", "phone", "iphone" or "beacon". stops: (second of the local day, position), in order; the last
+    one holds over midnight until the first of the next day.
+    """
 
     name: str
     shown: str
     carries: str
     stops: list[tuple[int, Position]] = field(default_factory=list)
+    options: Options = Options()
 
 
 @dataclass(frozen=True)
@@ -59,6 +77,32 @@ class TrueContact:
 
 
 @dataclass
+class Leg:
+    """What a person does from one stop's time to the next: walk there, then stay. Times in Unix seconds."""
+
+    origin: Position
+    target: Position
+    left_s: float
+    next_s: float
+
+    @property
+    def arrival_s(self) -> float:
+        """When the walk is over; it may be later than next_s."""
+        return self.left_s + self.origin.distance_m(self.target) / WALK_M_PER_S
+
+    def position(self, unix_s: float) -> Position:
+        """A walk takes place in a straight line from the moment of the stop's time."""
+        distance_m = self.origin.distance_m(self.target)
+        walked_m = (unix_s - self.left_s) * WALK_M_PER_S
+        if walked_m >= distance_m:
+            return self.target
+        share = walked_m / distance_m
+        x_m = self.origin.x_m + (self.target.x_m - self.origin.x_m) * share
+        y_m = self.origin.y_m + (self.target.y_m - self.origin.y_m) * share
+        return Position(x_m, y_m, "", False)
+
+
+@dataclass
 class World:
     """loss: share of packets lost to interference whatever the distance."""
 
@@ -67,30 +111,62 @@ class World:
     loss: float = 0.0
     people: list[Person] = field(default_factory=list)
 
-    def position(self, person: Person, unix_s: float) -> Position:
-        """Where a person is; a walk takes place in a straight line from the moment of the stop's time."""
+    def leg(self, person: Person, unix_s: float) -> Leg:
+        """What the person does at this moment."""
         second = (unix_s + self.timezone_s) % DAY_S
         at = bisect.bisect_right(person.stops, second, key=lambda stop: stop[0]) - 1
         since_s, target = person.stops[at]
         origin = person.stops[(at - 1) % len(person.stops)][1]
-        distance_m = origin.distance_m(target)
-        walked_m = ((second - since_s) % DAY_S) * WALK_M_PER_S
-        if walked_m >= distance_m:
-            return target
-        share = walked_m / distance_m
-        x_m = origin.x_m + (target.x_m - origin.x_m) * share
-        y_m = origin.y_m + (target.y_m - origin.y_m) * share
-        return Position(x_m, y_m, "", False)
+        until_s = person.stops[(at + 1) % len(person.stops)][0]
+        left_s = unix_s - (second - since_s) % DAY_S
+        return Leg(origin, target, left_s, unix_s + ((until_s - second) % DAY_S or DAY_S))
+
+    def position(self, person: Person, unix_s: float) -> Position:
+        """Where a person is."""
+        if len(person.stops) == 1:  # a crowd stays where it is: asked for at every scan
+            return person.stops[0][1]
+        return self.leg(person, unix_s).position(unix_s)
+
+    def track(self, person: Person, start_s: int, end_s: int) -> list[tuple[float, float, float]]:
+        """(Unix second, x, y) at every turn from start to end: straight lines between; two at one time are a leap."""
+        points: list[tuple[float, float, float]] = []
+        at_s: float = start_s
+        while at_s < end_s:
+            leg = self.leg(person, at_s)
+            until_s = min(leg.next_s, end_s)
+            for turn_s in (at_s, min(max(leg.arrival_s, at_s), until_s), until_s):
+                where = leg.position(turn_s)
+                if not points or points[-1] != (turn_s, where.x_m, where.y_m):
+                    points.append((turn_s, where.x_m, where.y_m))
+            at_s = until_s
+        return points
 
     def true_contacts(self, start_s: int, end_s: int) -> list[TrueContact]:
-        """Per pair and UTC day, the minutes within NEAR_M without a wall between, sampled once a minute."""
+        """Per pair and UTC day, the minutes within NEAR_M without a wall between, sampled once a minute. Beacons do not
+        count: nobody asks whom they met.
+        """
         minutes: dict[tuple[str, str, int], list[int]] = {}
+        people = [person for person in self.people if person.carries != "beacon"]
         for now_s in range(start_s, end_s, 60):
-            places = [(person.name, self.position(person, now_s)) for person in self.people]
+            places = [(person.name, self.position(person, now_s)) for person in people]
             for (a, where_a), (b, where_b) in combinations(places, 2):
                 if where_a.place == where_b.place and where_a.distance_m(where_b) <= NEAR_M:
                     minutes.setdefault((a, b, now_s // DAY_S), []).append(now_s)
         return [TrueContact(a, b, day, len(at), at[0], at[-1] + 60) for (a, b, day), at in sorted(minutes.items())]
+
+    def token_carriers(self) -> list[Person]:
+        """People with a token and sites, in the order of the file."""
+        return [person for person in self.people if person.carries == "token"]
+
+    def with_settings(self, profile: str, scheme: str) -> "World":
+        """The same world with this profile and scheme for every token; empty words change nothing."""
+
+        def changed(person: Person) -> Person:
+            own = person.options
+            options = replace(own, profile=profile or own.profile, scheme=scheme or own.scheme)
+            return replace(person, options=options) if person.carries == "token" else person
+
+        return replace(self, people=[changed(person) for person in self.people])
 
 
 def names() -> list[str]:
@@ -100,6 +176,8 @@ def names() -> list[str]:
 
 def load(name_or_path: str) -> World:
     """A world by its name or by the path of a world file. Raises WorldError."""
+    from .world_file import parse  # which builds on this module
+
     path = WORLDS / f"{name_or_path}.world"
     if not path.exists():
         path = Path(name_or_path)
@@ -109,116 +187,19 @@ def load(name_or_path: str) -> World:
         raise WorldError(
             f"There is no world {name_or_path!r}: give one of {', '.join(names())}, or a world file."
         ) from None
-    return _Parser(path.name).parse(text)
+    return parse(path.name, text)
 
 
-class _Parser:
-    """Reads a world file line by line; complaints carry the line number."""
-
-    def __init__(self, file_name: str) -> None:
-        self._file = file_name
-        self._line = 0
-        self._world = World()
-        self._places: dict[str, Position] = {}
-        self._spots: dict[str, Position] = {}
-
-    def _fail(self, what: str) -> WorldError:
-        return WorldError(f"{self._file}, line {self._line}: {what}.")
-
-    def parse(self, text: str) -> World:
-        for line in text.splitlines():
-            self._line += 1
-            try:
-                words = shlex.split(line, comments=True)
-            except ValueError:
-                raise self._fail("a quotation mark is not closed") from None
-            if words:
-                self._take(words, line[:1].isspace())
-        for person in self._world.people:
-            if not person.stops:
-                raise self._fail(f"person {person.name} has no stops")
-            person.stops.sort(key=lambda stop: stop[0])
-        if not self._world.people:
-            raise self._fail("a world needs people")
-        return self._world
-
-    def _take(self, words: list[str], indented: bool) -> None:
-        takers = {
-            "world": (2, self._take_world),
-            "timezone": (2, self._take_timezone),
-            "loss": (2, self._take_loss),
-            "place": (5, self._take_place),
-            "spot": (5, self._take_spot),
-            "person": (4, self._take_person),
-        }
-        if indented:
-            self._take_stop(words)
-            return
-        count, taker = takers.get(words[0], (0, None))
-        if taker is None:
-            raise self._fail(f"unknown word {words[0]!r}")
-        if len(words) != count:
-            raise self._fail(f"{words[0]!r} takes {count - 1} words")
-        taker(words[1:])
-
-    def _number(self, text: str) -> float:
-        try:
-            return float(text)
-        except ValueError:
-            raise self._fail(f"{text!r} is not a number") from None
-
-    def _take_world(self, words: list[str]) -> None:
-        self._world.name = words[0]
-
-    def _take_timezone(self, words: list[str]) -> None:
-        self._world.timezone_s = int(self._number(words[0]) * 3600)
-
-    def _take_loss(self, words: list[str]) -> None:
-        self._world.loss = self._number(words[0])
-        if not 0 <= self._world.loss < 1:
-            raise self._fail("loss is a share from 0 to below 1")
-
-    def _take_place(self, words: list[str]) -> None:
-        if words[3] not in ("indoor", "outdoor"):
-            raise self._fail("a place is indoor or outdoor")
-        self._places[words[0]] = Position(
-            self._number(words[1]), self._number(words[2]), words[0], words[3] == "indoor"
-        )
-
-    def _take_spot(self, words: list[str]) -> None:
-        place = self._places.get(words[0])
-        if place is None:
-            raise self._fail(f"there is no place {words[0]!r}")
-        x_m, y_m = place.x_m + self._number(words[2]), place.y_m + self._number(words[3])
-        self._spots[f"{words[0]}/{words[1]}"] = Position(x_m, y_m, place.place, place.indoor)
-
-    def _take_person(self, words: list[str]) -> None:
-        if words[2] not in ("token", "phone"):
-            raise self._fail("a person carries a token or a phone")
-        if any(person.name == words[0] for person in self._world.people):
-            raise self._fail(f"person {words[0]} is there twice")
-        self._world.people.append(Person(words[0], words[1], words[2]))
-
-    def _take_stop(self, words: list[str]) -> None:
-        if not self._world.people or len(words) != 2:
-            raise self._fail("an indented line is `HH:MM PLACE/SPOT` under a person")
-        hour, _, minute = words[0].partition(":")
-        if not (hour.isdigit() and minute.isdigit() and int(hour) < 24 and int(minute) < 60):
-            raise self._fail(f"{words[0]!r} is not a time of day")
-        spot = self._spots.get(words[1])
-        if spot is None:
-            raise self._fail(f"there is no spot {words[1]!r}")
-        self._world.people[-1].stops.append((int(hour) * 3600 + int(minute) * 60, spot))
-
-
-def crowd(count: int, template: World) -> World:
-    """The world with its first `count` token carriers and its phones; too few of them are doubled as neighbours.
+def crowd(count: int | None, template: World) -> World:
+    """The world with its first `count` token carriers (None: all) and everybody else; too few are doubled.
 
     A double has the same day 40 m further on, so that bigger fleets keep the shape of the village.
     """
-    tokens = [person for person in template.people if person.carries == "token"]
+    tokens = template.token_carriers()
+    if count is None or not tokens:
+        return template
     chosen = list(_doubled(tokens, count)) + [person for person in template.people if person.carries != "token"]
-    return World(template.name, template.timezone_s, template.loss, chosen)
+    return replace(template, people=chosen)
 
 
 def _doubled(people: list[Person], count: int) -> Iterator[Person]:
@@ -232,4 +213,5 @@ def _doubled(people: list[Person], count: int) -> Iterator[Person]:
             (since_s, Position(at.x_m, at.y_m + shift_m, f"{at.place}+{round_number}", at.indoor))
             for since_s, at in person.stops
         ]
-        yield Person(f"{person.name}-{round_number + 1}", f"{person.shown} {round_number + 1}", "token", stops)
+        suffix = round_number + 1
+        yield Person(f"{person.name}-{suffix}", f"{person.shown} {suffix}", "token", stops, person.options)

@@ -1,12 +1,12 @@
 """`bztoken fleet`: virtual tokens, in virtual time (`run`) or behind ports like real ones (`attach`)."""
 
-import json
 import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +34,21 @@ BOARD = "virtual"
 
 app = typer.Typer(no_args_is_help=True, help="Virtual tokens: run days of a world, or attach them to ports.")
 
+
+class Profile(StrEnum):
+    """How a token sleeps."""
+
+    CONTINUOUS = "continuous"
+    WINDOWED = "windowed"
+
+
+class Scheme(StrEnum):
+    """What a token broadcasts."""
+
+    BLUEZONE = "bluezone"
+    GAEN = "gaen"
+
+
 Folder = Annotated[Path, typer.Option("--from", help="Folder of the fleet.")]
 Token = Annotated[str, typer.Argument(help="Label or port of the token.")]
 
@@ -60,30 +75,37 @@ def run(
     ctx: typer.Context,
     out: Annotated[Path, typer.Option("--out", help="New folder for logs, histories and the truth.")],
     world_name: Annotated[str, typer.Option("--world", help="World by name, or a world file.")] = "village",
-    count: Annotated[int, typer.Option("--tokens", min=1, max=200, help="How many tokens.")] = 12,
+    count: Annotated[
+        int | None, typer.Option("--tokens", min=1, max=200, help="How many tokens; without it as the world says.")
+    ] = None,
     days: Annotated[float, typer.Option("--days", min=0.001, max=60, help="How many virtual days.")] = 1.0,
     seed: Annotated[int, typer.Option("--seed", help="Same seed, same run, byte for byte.")] = 1,
     start: Annotated[str, typer.Option("--start", help="First UTC day.")] = DEFAULT_START,
+    profile: Annotated[
+        Profile | None, typer.Option("--profile", help="For every token, whatever the world says.")
+    ] = None,
+    scheme: Annotated[Scheme | None, typer.Option("--scheme", help="For every token, whatever the world says.")] = None,
     register: Annotated[bool, typer.Option("--register", help="Record the tokens in the registry of --home.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Let tokens with the real firmware live through virtual days in a world; write what they logged and the truth."""
     start_s = _start_s(start)
     with told_plainly():
-        place = world.crowd(count, world.load(world_name))
-        labels = [person.shown for person in place.people if person.carries == "token"]
+        place = world.crowd(count, world.load(world_name)).with_settings(profile or "", scheme or "")
+        carriers = place.token_carriers()
         require_empty(out)  # before the registry learns of tokens that would never live
-        identities = _registered(ctx.obj, labels, seed, start_s) if register else identities_from_seed(labels, seed)[1]
+        if register:
+            identities = _registered(ctx.obj, carriers, seed, start_s)
+        else:
+            identities = identities_from_seed([person.shown for person in carriers], seed)[1]
         began = time.monotonic()
         result = _live(FleetRun(out, place, identities, seed, start_s), days)
     seconds = time.monotonic() - began
     if as_json:
         answer_json(_run_document(result, out, seconds, days))
         return
-    answer(
-        f"{count} tokens lived {days:g} days in {seconds:.1f} s ({days * DAY_S / seconds:,.0f} times as fast as life). "
-        f"Everything is in {out}."
-    )
+    speed = f"{days * DAY_S / seconds:,.0f} times as fast as life"
+    answer(f"{len(carriers)} tokens lived {days:g} days in {seconds:.1f} s ({speed}). Everything is in {out}.")
 
 
 def _live(fleet: FleetRun, days: float) -> RunResult:
@@ -109,13 +131,14 @@ def _run_document(result: RunResult, out: Path, seconds: float, days: float) -> 
     }
 
 
-def _registered(home: Home, labels: list[str], seed: int, now_s: int) -> list[Identity]:
+def _registered(home: Home, carriers: list[world.Person], seed: int, now_s: int) -> list[Identity]:
     """Identities under the registry's master key; the rows are committed before the tokens live."""
     master_key = home.master_key()
+    labels = [person.shown for person in carriers]
     numbers = [identity.uid for identity in identities_from_seed(labels, seed)[1]]
     with open_registry(home) as registry, registry.write() as session:
-        for label, uid in zip(labels, numbers, strict=True):
-            tokens.create(session, label, uid, tokens.ROLE_PERSON, BOARD, now_s)
+        for person, uid in zip(carriers, numbers, strict=True):
+            tokens.create(session, person.shown, uid, person.options.role, BOARD, now_s)
     return [Identity.derive(label, uid, master_key) for label, uid in zip(labels, numbers, strict=True)]
 
 
@@ -214,8 +237,14 @@ def worlds(as_json: AsJson = False) -> None:
     if as_json:
         answer_json({"worlds": [{"name": name, "people": len(place.people)} for name, place in found]})
         return
-    rows = [(name, len(place.people), sum(p.carries == "phone" for p in place.people)) for name, place in found]
-    answer_table(("world", "people", "with a phone"), rows, "There are no worlds.")
+    rows = [(name, *_counts(place)) for name, place in found]
+    answer_table(("world", "tokens", "phones", "beacons"), rows, "There are no worlds.")
+
+
+def _counts(place: world.World) -> tuple[int, int, int]:
+    """Tokens, phones of both makes, beacons."""
+    carried = [person.carries for person in place.people]
+    return carried.count("token"), carried.count("phone") + carried.count("iphone"), carried.count("beacon")
 
 
 @app.command()
@@ -225,14 +254,19 @@ def score(
     minutes: Annotated[int, typer.Option("--minutes", min=1, help="Close contact from how many minutes a day.")] = 15,
     as_json: AsJson = False,
 ) -> None:
-    """Hold the registry's F1 against the truth of the world: found, missed, false."""
-    from bztoken.cli.fleet_score import compare
+    """Hold logs, and the registry's F1, against the truth of the world; draws score.svg into the folder."""
+    from bztoken.cli import fleet_score
 
     with told_plainly():
-        found = compare(ctx.obj, folder, minutes)
+        compared = fleet_score.compare_if_any(ctx.obj, folder, minutes)
+        scored = fleet_score.score_logs(ctx.obj, folder)
+    chart = fleet_score.draw_chart(folder, scored)
     if as_json:
-        print(json.dumps(found.document(), ensure_ascii=False, indent=2))
+        known = {} if compared is None else compared.document()
+        answer_json({**known, "logs": scored.document(), "chart": str(chart)})
         return
-    answer(found.sentence())
-    for line in found.lines():
+    for line in () if compared is None else (compared.sentence(), *compared.lines()):
+        answer(line)
+    answer_table(fleet_score.HEADINGS, fleet_score.rows(scored), "Nobody met anybody for two minutes or longer.")
+    for line in (*fleet_score.remarks(scored), f"Chart: {chart}"):
         answer(line)

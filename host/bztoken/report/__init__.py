@@ -1,0 +1,1 @@
+"""What is told about results: the score of a virtual fleet and its chart. Reads files and rows, decides nothing."""

@@ -1,0 +1,117 @@
+"""What the carriers of a fleet recorded, with times put right: the tokens' pages and the phones' histories."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from bztoken.crypto import aes_ecb
+from bztoken.report.flash_pages import read_pages
+from bztoken.report.fleet_files import BLUEZONE, GAEN, FleetFiles
+from bztoken.report.token_clock import TokenClock
+from bzwire import keys
+from bzwire.errors import WireError
+from bzwire.page import KIND_GAEN, RECORD_STALE, PageHeader, Record, open_page, read_header
+
+RPI_BYTES = 16
+PHONES = ("phone", "iphone")
+_CACHED_LOG_KEYS = 64
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One record of a token or line of a phone's history; true Unix seconds; stale: the token took it for a replay."""
+
+    hearer: str
+    kind: str
+    rotating_id: bytes
+    first_s: float
+    last_s: float
+    stale: bool = False
+
+
+@lru_cache(maxsize=_CACHED_LOG_KEYS)
+def _log_key(first_log_key: bytes, number: int) -> bytes:
+    return keys.next_log_key(first_log_key, number)
+
+
+@dataclass(frozen=True)
+class TokenLog:
+    """records: with true times; damaged: pages that do not open with the token's key."""
+
+    records: list[Heard]
+    pages: int
+    damaged: int
+
+
+def token_log(files: FleetFiles, name: str, pages: Iterable[bytes]) -> TokenLog:
+    """Open a token's pages; each counts once, whether it comes from the flash, from a registry or from both."""
+    found: list[Heard] = []
+    opened: set[tuple[int, int]] = set()
+    damaged = 0
+    clock = TokenClock(files.clocks.get(name) or [(files.start_s, 0.0)])
+    for page in pages:
+        try:
+            number = read_header(page).log_key_number
+            header, records = open_page(page, _log_key(files.log_keys[name], number), aes_ecb)
+        except WireError:
+            damaged += 1
+            continue
+        if (header.boot_id, header.sequence) not in opened:
+            opened.add((header.boot_id, header.sequence))
+            found += [_heard(files, name, clock, header, record) for record in records]
+    # Tokens that were plugged in later went on listening, beside others of whom the truth knows nothing.
+    return TokenLog([heard for heard in found if heard.first_s <= files.end_s], len(opened), damaged)
+
+
+def _heard(files: FleetFiles, name: str, clock: TokenClock, header: PageHeader, record: Record) -> Heard:
+    gaen = record.kind == KIND_GAEN
+    rotating_id = record.rotating_id[:RPI_BYTES] if gaen else record.rotating_id
+    first_s = _nearest(files, rotating_id, clock.true_times(header.window_start_s + record.first_s))
+    last_s = _nearest(files, rotating_id, clock.true_times(header.window_start_s + record.last_s))
+    stale = bool(record.flags & RECORD_STALE)
+    return Heard(name, GAEN if gaen else BLUEZONE, rotating_id, first_s, max(first_s, last_s), stale)
+
+
+def _nearest(files: FleetFiles, rotating_id: bytes, times_s: list[float]) -> float:
+    """Of the times at which the clock said the same, the one that fits when the ID was on the air."""
+    on_air = files.ids.get(rotating_id)
+    if on_air is None or len(times_s) == 1:
+        return times_s[0]
+    return min(times_s, key=lambda time_s: max(on_air.first_s - time_s, time_s - on_air.last_s, 0))
+
+
+def phone_history(files: FleetFiles, name: str) -> list[Heard]:
+    """What a phone or an iPhone recorded; its clock is right."""
+    found = []
+    for line in (files.folder / f"phone-{name}.tsv").read_text().splitlines():
+        _, contact_id, _, unix_ms = line.split("\t")
+        time_s = int(unix_ms) / 1000
+        found.append(Heard(name, BLUEZONE, bytes.fromhex(contact_id), time_s, time_s))
+    return found
+
+
+@dataclass(frozen=True)
+class Logs:
+    """Of all carriers."""
+
+    tokens: dict[str, TokenLog]
+    phones: dict[str, list[Heard]]
+
+    def records(self) -> list[Heard]:
+        """Of the tokens alone."""
+        return [heard for log in self.tokens.values() for heard in log.records]
+
+    def everything(self) -> list[Heard]:
+        """Of tokens and phones."""
+        return self.records() + [heard for history in self.phones.values() for heard in history]
+
+
+def read_logs(files: FleetFiles, imported: dict[str, list[bytes]]) -> Logs:
+    """From the flash images, and by carrier the pages that a registry took before the token deleted them."""
+    tokens = {}
+    for carrier in files.carriers.values():
+        if carrier.carries == "token":
+            pages = read_pages(files.folder / carrier.folder / "flash.bin")
+            tokens[carrier.name] = token_log(files, carrier.name, pages + imported.get(carrier.name, []))
+    phones = {name: phone_history(files, name) for name, who in files.carriers.items() if who.carries in PHONES}
+    return Logs(tokens, phones)
