@@ -17,32 +17,41 @@ from bztoken.link.token_link import TokenLink
 from bztoken.registry import logs, tokens
 from bztoken.registry.database import Registry, open_registry
 from bztoken.registry.models import Token
+from bztoken.token_care import require_possible, tell_settings
+from bztoken.token_settings import Settings, Wanted
 from bzwire import keys, messages
 
 STATE_PENDING = "pending"  # of a token that may or may not have received its keys
+NOTHING_WANTED = Wanted()
 
 
 @dataclass(frozen=True)
 class Provisioned:
-    """What was done."""
+    """What was done. settings: None when none were told."""
 
     label: str
     role: str
     board: str
     firmware: str
+    settings: Settings | None = None
 
 
-def provision(home: Home, port: str, label: str, role: str = tokens.ROLE_PERSON) -> Provisioned:
-    """Provision the blank token at a port and set its clock, or finish what an earlier try began with this token.
+def provision(
+    home: Home, port: str, label: str, role: str = tokens.ROLE_PERSON, wanted: Wanted = NOTHING_WANTED
+) -> Provisioned:
+    """Provision the blank token at a port, set its clock and tell it the wanted settings, or finish what an earlier
+    try began with this token.
 
-    Raises LinkError or RegistryError; then nothing changed, or the message says to run the command again.
+    Raises LinkError or RegistryError; then nothing changed, or the same command finishes what was begun.
     """
+    require_possible(role, wanted)
     with open_registry(home) as registry:
-        return asyncio.run(_provision(home, registry, port, label, role))
+        return asyncio.run(_provision(home, registry, port, label, role, wanted))
 
 
-async def _provision(home: Home, registry: Registry, port: str, label: str, role: str) -> Provisioned:
+async def _provision(home: Home, registry: Registry, port: str, label: str, role: str, wanted: Wanted) -> Provisioned:
     master_key = home.master_key()
+    settings = None
     async with TokenLink(port) as link:
         info = await link.info()
         if info.provisioned:
@@ -51,12 +60,23 @@ async def _provision(home: Home, registry: Registry, port: str, label: str, role
             uid = _reserve(registry, label, role, info.board)
             await _hand_over(link, registry, uid, tokens.token_keys(master_key, uid), role)
         await link.command(messages.CMD_SET_CLOCK, t=time.time_ns() // 1_000_000)
+        if wanted.fields():
+            require_possible(_role_of(registry, uid), wanted)
+            settings = await tell_settings(link, wanted)
         with registry.write() as session:
             token = tokens.by_uid(session, uid)
             assert token is not None
             token.state = tokens.STATE_ACTIVE
             role = token.role
-    return Provisioned(label, role, info.board, info.firmware)
+    return Provisioned(label, role, info.board, info.firmware, settings)
+
+
+def _role_of(registry: Registry, uid: bytes) -> str:
+    """As an earlier try may have given it."""
+    with registry.read() as session:
+        token = tokens.by_uid(session, uid)
+        assert token is not None
+        return token.role
 
 
 def _reserve(registry: Registry, label: str, role: str, board: str) -> bytes:

@@ -87,3 +87,4 @@ def cli(clinic: Clinic, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lost answers are asked for again soon, so that a test of many faults does not take minutes."""
     monkeypatch.setattr(token_link, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(token_link, "WAKE_S", 1.0)

@@ -8,9 +8,14 @@ import typer
 from bztoken.cli.output import answer, answer_json
 from bztoken.cli.registry import AsJson
 from bztoken.link.token_link import Info, TokenLink
-from bzwire.page import CLOCK_KEPT, CLOCK_SET, CLOCK_UNSET
+from bzwire.page import CLOCK_KEPT, CLOCK_RTC, CLOCK_SET, CLOCK_UNSET
 
-_CLOCKS = {CLOCK_UNSET: "not set", CLOCK_SET: "set", CLOCK_KEPT: "kept over a restart"}
+CLOCKS = {
+    CLOCK_UNSET: "not set",
+    CLOCK_SET: "set",
+    CLOCK_KEPT: "kept over a restart",
+    CLOCK_RTC: "kept by the clock chip",
+}
 
 
 def info(
@@ -19,7 +24,7 @@ def info(
 ) -> None:
     """Show what a token tells anybody: firmware, board, provisioned or not, clock. It never says who it is."""
     found = asyncio.run(_read(port))
-    clock = _CLOCKS.get(found.clock_state, "unknown")
+    clock = CLOCKS.get(found.clock_state, "unknown")
     if as_json:
         answer_json(
             {
@@ -28,11 +33,14 @@ def info(
                 "protocol": found.protocol,
                 "provisioned": found.provisioned,
                 "clock": clock,
+                "safe_mode": found.safe_mode,
             }
         )
         return
     state = "provisioned" if found.provisioned else "blank: give it to somebody with `bztoken provision`"
     answer(f"A token with firmware {found.firmware} on board {found.board}; {state}; clock {clock}.")
+    if found.safe_mode:
+        answer("It is in safe mode: bring it to a technician. Its log can still be read with `bztoken sync`.")
 
 
 async def _read(port: str) -> Info:

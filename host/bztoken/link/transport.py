@@ -37,6 +37,11 @@ class TokenTransport(SMPSerialTransport):
     def __init__(self) -> None:
         super().__init__(baudrate=BAUD, exclusive=True, timeout=0)
 
+    @property
+    def is_silent(self) -> bool:
+        """True when no byte that was not understood has come since the port was opened."""
+        return not self._buffer and not self._serial_buffer and self._smp_packet_queue.empty()
+
     @override
     async def connect(self, address: str, timeout_s: float) -> None:
         """Open the port. Raises LinkError."""
