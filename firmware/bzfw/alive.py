@@ -79,8 +79,12 @@ class Alive:
     def restart(self) -> None:
         """A restart that was planned: nothing is lost, and it is no failed boot."""
         self.flush()
-        self._save(0)
+        self.mark_planned()
         self._hal.restart()
+
+    def mark_planned(self) -> None:
+        """This boot ends on purpose, however short it was."""
+        self._save(0)
 
     def crash(self) -> None:
         """A restart that was not planned: save what can be saved, and let it count."""

@@ -36,9 +36,12 @@ class Button:
             if asked:
                 self._device.consent.held(asked)
                 await self._buzz()
-            elif not await self._released_within(_OFF_MS - _CONSENT_MS) and not self._hal.cable_present():
+            elif not await self._released_within(_OFF_MS - _CONSENT_MS) and self._may_switch_off():
                 await self._buzz()
                 await self._device.switch_off()
+
+    def _may_switch_off(self) -> bool:
+        return not self._hal.cable_present() and not self._device.consent.is_asking()
 
     async def _released_within(self, limit_ms: int) -> bool:
         try:

@@ -29,6 +29,7 @@ _LEARN_AFTER_MS = const(6 * 3600 * 1000)
 _WORST_DRIFT_PPM = const(60000)  # of an RC oscillator; more is no drift but a jump
 _JUMP_MS = const(2000)  # the ticks and the chip's clock may part by so much, and by 7 % of the time between two looks
 _JUMP_PER_MILLE = const(70)
+_LOOK_MS = const(60000)
 _CHIP_PERIOD_MS = const(3600 * 1000)
 _CHIP_TOLERANCE_MS = const(1500)  # the RTC chip counts whole seconds
 # A station that sets the clock more than two days ahead may be wrong: for a day nothing is deleted by age.
@@ -52,10 +53,11 @@ class Clock:
         self._doubt_day = 0  # the last day that was not in doubt
         self._doubt_until_ms = 0
         self._chip_looked_ms = 0
-        self._checked_ms = 0
+        self._looked_ms = 0  # uptime at the last comparison of clock and ticks
+        self._repaired = False
         self.state = CLOCK_UNSET
-        # now = base + what the chip's clock has gone since, less its drift
-        self._base_ms = self._base_raw_ms = 0
+        # now = base (when it was last set) + what the clock has gone since, less its drift + what the RTC chip says
+        self._base_ms = self._base_raw_ms = self._chip_ms = 0
         self._wake()
         self._last_raw_ms = hal.clock_unix_ms()
 
@@ -107,8 +109,29 @@ class Clock:
 
     def now_ms(self) -> int:
         """Unix time in ms; meaningless while the clock is not set."""
-        gone_ms = self._hal.clock_unix_ms() - self._base_raw_ms
-        return self._base_ms + gone_ms - gone_ms * self.drift_ppm // 1000000
+        gone_ms = self._raw_ms() - self._base_raw_ms
+        return self._base_ms + self._chip_ms + gone_ms * 1000000 // (1000000 + self.drift_ppm)
+
+    def _raw_ms(self) -> int:
+        """What the chip's clock says. One that has jumped by itself since the last look is put back at once, before
+        anything is done by its time.
+        """
+        raw_ms = self._hal.clock_unix_ms()
+        gone_ms = self.uptime_ms() - self._looked_ms
+        wrong_ms = raw_ms - self._last_raw_ms - gone_ms
+        if self.is_set() and abs(wrong_ms) > _JUMP_MS + gone_ms * _JUMP_PER_MILLE // 1000:
+            raw_ms -= wrong_ms
+            self._hal.set_clock_unix_ms(raw_ms)
+            self.repairs += 1
+            self._repaired = True
+        if gone_ms > _LOOK_MS:
+            self._look(raw_ms)
+        return raw_ms
+
+    def _look(self, raw_ms: int) -> None:
+        """From here on clock and ticks are compared anew."""
+        self._last_raw_ms = raw_ms
+        self._looked_ms = self._uptime_ms
 
     def now_s(self) -> int:
         """Unix time in s."""
@@ -122,21 +145,12 @@ class Clock:
         return self._uptime_ms
 
     def check(self) -> bool:
-        """Once a minute: put back a clock that jumped by itself, follow the RTC chip. False when it was wrong."""
-        gone_ms = self.uptime_ms() - self._checked_ms
-        self._checked_ms += gone_ms
-        raw_ms = self._hal.clock_unix_ms()
-        wrong_ms = raw_ms - self._last_raw_ms - gone_ms
-        self._last_raw_ms = raw_ms
-        if not self.is_set():
-            return True
-        if abs(wrong_ms) > _JUMP_MS + gone_ms * _JUMP_PER_MILLE // 1000:
-            self._last_raw_ms = raw_ms - wrong_ms
-            self._hal.set_clock_unix_ms(self._last_raw_ms)
-            self.repairs += 1
-            return False
-        self._follow_chip()
-        return True
+        """Once a minute: follow the RTC chip. False when the clock was put back since the last check."""
+        self._raw_ms()
+        if self.is_set():
+            self._follow_chip()
+        repaired, self._repaired = self._repaired, False
+        return not repaired
 
     def _follow_chip(self) -> None:
         """Once an hour: a crystal beside the chip is better than its own oscillator."""
@@ -146,7 +160,7 @@ class Clock:
         chip_ms = self._hal.clock_chip_unix_ms()
         off_ms = chip_ms - self.now_ms()
         if chip_ms and _CHIP_TOLERANCE_MS < abs(off_ms) < _DAY_MS:
-            self._base_ms += off_ms
+            self._chip_ms += off_ms
 
     def set(self, unix_ms: int) -> None:
         """A station tells the time: take it, learn the drift since the last time it was told."""
@@ -160,15 +174,17 @@ class Clock:
                 self._doubt_until_ms = 0
         self._hal.set_clock_unix_ms(unix_ms)
         self._hal.set_clock_chip(unix_ms)
-        self._base_raw_ms = self._base_ms = self._last_raw_ms = unix_ms
-        self._checked_ms = self.uptime_ms()
+        self._base_raw_ms = self._base_ms = unix_ms
+        self._chip_ms = 0
+        self.uptime_ms()
+        self._look(unix_ms)
         self.state = CLOCK_SET
         self._save()
         self.changed.set()
 
     def _learn(self, unix_ms: int) -> None:
         true_ms = unix_ms - self._base_ms
-        raw_ms = self._hal.clock_unix_ms() - self._base_raw_ms
+        raw_ms = self._raw_ms() - self._base_raw_ms
         if true_ms < _LEARN_AFTER_MS:
             return
         drift_ppm = (raw_ms - true_ms) * 1000000 // true_ms
@@ -186,7 +202,10 @@ class Clock:
         """Sleep until the clock shows this; False as soon as somebody sets the clock."""
         if self.changed.is_set():  # then `unix_ms` is of another clock, and may lie years ahead
             return False
-        left_ms = unix_ms - self.now_ms()
+        return await self.wait_ms(unix_ms - self.now_ms())
+
+    async def wait_ms(self, left_ms: int) -> bool:
+        """Sleep for so long; False as soon as somebody sets the clock."""
         if left_ms <= 0:
             return True
         try:

@@ -34,38 +34,24 @@ _TEK_BYTES = const(16)  # GAEN takes so much of a day key
 
 
 class Commands:
-    """`run` serves one request of the token group and returns the map of the answer. Raises Refusal."""
+    """`run` serves one request of the token group and returns the map of the answer. Raises Refusal.
+
+    Each command takes the fields of its request and gives those of its answer.
+    """
 
     def __init__(self, token: "Device") -> None:
         self._token = token
         self._session = token.session
-        self._public: "dict[int, Callable[[Fields], Fields]]" = {
-            messages.CMD_INFO: self._info,
-            messages.CMD_PROVISION: self._provision,
-            messages.CMD_HELLO: self._hello,
-            messages.CMD_AUTHENTICATE: self._authenticate,
-        }
-        self._sealed: "dict[int, Callable[[Fields], Fields]]" = {
-            messages.CMD_STATUS: self._status,
-            messages.CMD_READ: self._read,
-            messages.CMD_ACKNOWLEDGE: self._acknowledge,
-            messages.CMD_SET_CLOCK: self._set_clock,
-            messages.CMD_ASK_RELEASE: self._ask_release,
-            messages.CMD_READ_RELEASE: self._read_release,
-            messages.CMD_SETTINGS: self._settings,
-            messages.CMD_SELF_TEST: self._self_test,
-            messages.CMD_READ_SELF_TEST: self._read_self_test,
-        }
 
     def run(self, command: int, fields: "Fields") -> "Fields":
         """Fields of the answer: plain for a public command, an envelope for a sealed one."""
         try:
-            if command in self._public:
-                return self._public[command](fields)
-            if command not in self._sealed:
+            if command >= len(_HANDLERS):
                 raise Refusal(RC_BAD_REQUEST)
+            if command <= messages.CMD_AUTHENTICATE:
+                return _HANDLERS[command](self, fields)
             counter, inner = self._session.open_request(command, fields)
-            return self._session.seal_response(command, counter, self._sealed[command](inner))
+            return self._session.seal_response(command, counter, _HANDLERS[command](self, inner))
         except WireError:
             raise Refusal(RC_BAD_REQUEST)
         except OSError:
@@ -157,6 +143,8 @@ class Commands:
 
     def _settings(self, fields: "Fields") -> "Fields":
         """Take those that are named, all or none; the answer is how they stand now."""
+        if not all(name in SETTINGS for name in fields):
+            raise Refusal(RC_BAD_REQUEST)
         wanted = {name: field_int(fields, name, SETTINGS[name][1], SETTINGS[name][2]) for name in fields}
         self._token.change_settings(wanted)
         return self._token.settings.fields()
@@ -168,3 +156,21 @@ class Commands:
 
     def _read_self_test(self, fields: "Fields") -> "Fields":
         return self._token.self_test
+
+
+# In the order of their numbers, the public ones first. Functions, because a table of bound methods takes 1 KiB.
+_HANDLERS: "tuple[Callable[[Commands, Fields], Fields], ...]" = (
+    Commands._info,
+    Commands._provision,
+    Commands._hello,
+    Commands._authenticate,
+    Commands._status,
+    Commands._read,
+    Commands._acknowledge,
+    Commands._set_clock,
+    Commands._ask_release,
+    Commands._read_release,
+    Commands._settings,
+    Commands._self_test,
+    Commands._read_self_test,
+)

@@ -3,7 +3,9 @@
 import asyncio
 import gc
 
-from bzwire.messages import PROFILE_CONTINUOUS, SCHEME_BLUEZONE, SELF_TEST_NONE, SELF_TEST_RUNNING
+from micropython import const
+
+from bzwire.messages import SCHEME_BLUEZONE, SELF_TEST_NONE, SELF_TEST_RUNNING
 from bzwire.page_format import CLOCK_UNSET
 
 from . import files, light
@@ -21,7 +23,7 @@ from .recorder import Recorder
 from .rest import Rest
 from .scheme import BluezoneScheme
 from .session import Session
-from .settings import SITE_RETENTION_DAYS, Settings
+from .settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from .scheme import Scheme
 
 OFF_PATH = "/off"
+_RELEASE_LOOK_MS = const(50)
 ROLE_SITE = "site"
 
 
@@ -69,6 +72,8 @@ class Device:
     def become(self, identity: Identity, log_key: LogKey) -> None:
         """From now on this token is somebody's. In safe mode it has no radio."""
         self.identity = identity
+        if identity.role == ROLE_SITE:
+            self.settings.make_site()
         self.day_keys = DayKeys(self.hal, self.clock)
         self.recorder = Recorder(self, log_key, identity.role == ROLE_SITE)
         if not self.alive.safe_mode:
@@ -81,8 +86,6 @@ class Device:
         """Write who this token is, then come to life. Raises OSError."""
         # The log key first: a token is provisioned once its identity is there, and then it must be able to seal.
         log_key.save()
-        if identity.role == ROLE_SITE:  # on the mains, and asked about longer ago
-            self.settings.change({"p": PROFILE_CONTINUOUS, "rd": SITE_RETENTION_DAYS})
         identity.save()
         self.become(identity, log_key)
 
@@ -136,6 +139,9 @@ class Device:
         await self.light.play(light.SWITCHING_OFF)
         self.flush()
         files.write_whole(OFF_PATH, b"")
+        self.alive.mark_planned()
+        while self.hal.button_is_down():  # else the hold that switched it off would switch it on again
+            await asyncio.sleep_ms(_RELEASE_LOOK_MS)
         self.hal.power_off()
 
     def tell_state(self) -> None:

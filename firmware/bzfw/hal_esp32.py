@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from .rtc_chip import RtcChip
 
 BOARD_FILES = ("/board.json", "/rom/board.json")
-# Of a board whose description is broken: enough to answer a station.
-NO_BOARD = {"name": "unknown", "radio": {"tx_power_dbm": 0}}
 
 _IRQ_CENTRAL_CONNECT = const(1)
 _IRQ_CENTRAL_DISCONNECT = const(2)
@@ -48,24 +46,29 @@ _BUZZ_HZ = const(2700)  # where small piezos are loudest
 _DRIFT_BOUND_PPM = const(50000)  # of an RC oscillator, when the board's file says nothing better
 
 
+def _no_board() -> "dict[str, Any]":
+    """Of a board whose description is broken: enough to answer a station."""
+    return {"name": "unknown", "radio": {"tx_power_dbm": 0}}
+
+
 def read_board_file() -> "dict[str, Any]":
     """The board's description: from the file system, else the one shipped with the application."""
     for path in BOARD_FILES:
         try:
             with open(path) as file:
                 return json.load(file)
-        except (OSError, ValueError):  # none here, or damaged: the shipped one is better than none
+        except Exception:  # noqa: BLE001 - none here, damaged, too deep, too long: the shipped one is better than none
             continue
-    return NO_BOARD
+    return _no_board()
 
 
 def build() -> "Esp32Hal":
     """The board as its file describes it; one that cannot be built is a board without pins, never a dead token."""
     try:
         return Esp32Hal(read_board_file())
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the description
         sys.print_exception(error)
-        return Esp32Hal(NO_BOARD)
+        return Esp32Hal(_no_board())
 
 
 def _readable(stream: "Any") -> "Any":
@@ -99,7 +102,7 @@ class Esp32Hal:
     """See `hal.Hal`. board: the parsed board.json."""
 
     def __init__(self, board: "dict[str, Any]") -> None:
-        self.board = board["name"]
+        self.board = board["name"] + ""  # TypeError for what is no text
         self.tx_power_dbm = board["radio"]["tx_power_dbm"]
         power = board.get("power", {})
         self.default_profile = PROFILE_WINDOWED if power.get("profile") == "windowed" else PROFILE_CONTINUOUS
@@ -333,6 +336,8 @@ class Esp32Hal:
                 self.light_sleep(_OFF_LOOK_MS)
             restart()
             return
+        if self._cable and self._deep_wake != "ext1" and hasattr(esp32, "wake_on_ext1"):
+            esp32.wake_on_ext1((self._cable[0],), bool(self._cable[1]))
         pin, level = self._button
         if self._deep_wake == "ext0":
             esp32.wake_on_ext0(pin, bool(level))

@@ -17,6 +17,7 @@ _CANDIDATES = const(8)  # waiting to be read
 _CONNECTIONS_A_WINDOW = const(6)
 _CONNECTIONS_A_SCAN = const(2)
 _TIMEOUT_MS = const(3000)  # for connecting and reading together
+_FAREWELL_MS = const(1000)  # until the connection is closed
 _WEAKEST_DBM = const(-90)  # further away a connection would mostly fail
 
 
@@ -49,11 +50,14 @@ class Phones:
             self._waiting[address] = rssi_dbm
         return b""
 
-    async def read(self) -> "list[tuple[bytes, int]]":
-        """Read the strongest that wait; (ID, RSSI) of those that answered. The radio must not be scanning."""
+    async def read(self, left_ms: int) -> "list[tuple[bytes, int]]":
+        """Read the strongest that wait, as many as surely fit; (ID, RSSI) of those that answered. left_ms: until the
+        slot's end, when the own ID must be off the air. The radio must not be scanning.
+        """
         found: "list[tuple[bytes, int]]" = []
         for _ in range(_CONNECTIONS_A_SCAN):
-            if not self._waiting or not self._left:
+            left_ms -= _TIMEOUT_MS + _FAREWELL_MS
+            if not self._waiting or not self._left or left_ms < 0:
                 break
             address = max(self._waiting, key=lambda one: self._waiting[one])
             rssi_dbm = self._waiting.pop(address)

@@ -5,6 +5,7 @@ Everything that writes flash happens at the start of a minute, never inside a sc
 """
 
 import asyncio
+import gc
 
 from micropython import const
 
@@ -27,8 +28,11 @@ _MINUTE_MS = const(60000)
 _ADVERTISE_INTERVAL_MS = const(250)
 _WINDOWED_INTERVAL_MS = const(50)  # the windows are short, and there are few of them
 _SCAN_MS = const(4000)
-_RING_SLOTS = const(64)
+_RING_SLOTS = const(60)
 _TURN_MS = const(100)
+# A token that sleeps hears little and has time: what lasts then lies closer together (DESIGN.md 8).
+_COLLECT_AFTER_BYTES = const(4 * 1024)
+_MARGIN_MS = const(50)  # a window ends so long before its slot
 _CONTINUOUS = const(-1)  # kind of the scan in the profile of that name; others: schedule.REGULAR and so on
 # The scan falls anywhere in the minute but its first seconds (flash, new ID) and so that it ends inside.
 _SCAN_EARLIEST_MS = const(4000)
@@ -36,6 +40,10 @@ _SCAN_LATEST_MS = const(60000 - _SCAN_MS - 1000)
 # Silence between the last packet of an old ID and the first of the new one: drawn, so that no fixed gap links them.
 _GAP_EARLIEST_MS = const(200)
 _GAP_LATEST_MS = const(2200)
+
+
+def _widest(schemes: "list[Scheme]") -> int:
+    return max([scheme.id_bytes for scheme in schemes])
 
 
 class RadioDead(Exception):
@@ -62,17 +70,19 @@ class Radio:
         self._id = b""  # of the slot; broadcast or not
         self.own_id = b""
         self.address_refusals = 0
+        self._window = Window(_widest(schemes))
         self._use(schemes)
         self._hal.on_packet(self._ring.put)
 
     def _use(self, schemes: "list[Scheme]") -> None:
         self._own = schemes[0]
         self._schemes = schemes
-        self._window = Window(max([scheme.id_bytes for scheme in schemes]))
+        self._hears_bluezone = KIND_BLUEZONE in [scheme.kind for scheme in schemes]
 
     def change_schemes(self, schemes: "list[Scheme]") -> None:
         """Broadcast the first from the next minute on, hear all from now on."""
         self.finish_window()
+        self._window.widen(_widest(schemes))
         self._use(schemes)
         self._slot = -1
         self.begin_window()
@@ -98,6 +108,7 @@ class Radio:
             self._schedule = Schedule(self._random_ms)
             self._silence()
             self._hal.slow_down()
+            gc.threshold(_COLLECT_AFTER_BYTES)
         elif not windowed and self._schedule is not None:
             self._schedule = None
             self._slot = -1
@@ -109,7 +120,10 @@ class Radio:
             self._recorder.clock_repaired = True
         now_ms = self._clock.now_ms()
         minute_ms = now_ms - now_ms % _MINUTE_MS
+        if now_ms // 1000 // self._own.slot_s != self._slot:
+            self._silence()  # before the flash keeps the processor: an ID must not be heard in two slots
         self._turn_window(now_ms // 1000)
+        self._window.begin_scan()  # all listening of a minute is one scan: it stands for the minute
         self.choose_profile()
         if self._device.battery.is_empty():
             self._switch_off()
@@ -142,6 +156,10 @@ class Radio:
 
     async def _open(self, schedule: "Schedule", kind: int, length_ms: int) -> None:
         """Advertise and listen at once: on most boards the receiver costs no more than a radio that waits."""
+        slot_ms = self._own.slot_s * 1000
+        length_ms = min(length_ms, slot_ms - self._clock.now_ms() % slot_ms - _MARGIN_MS)
+        if length_ms <= 0:
+            return
         fresh = self._wake_radio() and self._clock.now_s() // self._own.slot_s == self._slot
         if not fresh and not self._take_slot():
             return
@@ -221,11 +239,11 @@ class Radio:
             return False
         await self._take_turn()
         self._kind = kind
-        self._window.begin_scan()
         await self._hal.scan(listen_ms)
         self._window.listened_ms += listen_ms
         if self.phones is not None:
-            for phone_id, rssi_dbm in await self.phones.read():
+            slot_ms = self._own.slot_s * 1000
+            for phone_id, rssi_dbm in await self.phones.read(slot_ms - self._clock.now_ms() % slot_ms):
                 self._add_phone(phone_id, rssi_dbm)
         self._busy = False
         return True
@@ -268,7 +286,7 @@ class Radio:
                 if self._schedule is not None and is_token:
                     self._schedule.heard(self._kind, self._clock.now_ms(), parsed[0])
             return
-        if self._own.kind == KIND_BLUEZONE and is_iphone(payload):
+        if self._hears_bluezone and is_iphone(payload):
             self._take_iphone(rssi_dbm)
 
     def _take_iphone(self, rssi_dbm: int) -> None:

@@ -5,11 +5,15 @@ from array import array
 
 from micropython import const
 
+from bzwire.bluezone import ID_BYTES as BLUEZONE_ID_BYTES
 from bzwire.bluezone import SLOT_S, day_of
 from bzwire.messages import PROFILE_WINDOWED
 from bzwire.page_format import (
     KIND_BLUEZONE,
     MAX_PAGE_BYTES,
+    MAX_RECORDS,
+    OVERHEAD_BYTES,
+    RECORD_BYTES,
     RECORD_STALE,
     STATE_CLOCK_REPAIRED,
     STATE_SAVING,
@@ -88,7 +92,7 @@ class Recorder:
         self._boot_id = device.alive.boot_id
         self._log_key = log_key
         self._is_site = is_site
-        self._page = bytearray(MAX_PAGE_BYTES)
+        self._page = bytearray(OVERHEAD_BYTES + MAX_RECORDS * RECORD_BYTES)
         self.guard = ReplayGuard()
         self.saving = False
         self.clock_repaired = False
@@ -114,6 +118,8 @@ class Recorder:
         header.listened_ds = window.listened_ms // 100
         header.state = self._state()
         try:
+            if window.id_bytes > BLUEZONE_ID_BYTES and len(self._page) < MAX_PAGE_BYTES:
+                self._page = bytearray(MAX_PAGE_BYTES)
             # The page goes under the key of the day on which it is written: the window's own may be hashed away.
             self._log_key.advance_to(self._clock.now_s())
             header.log_key_number = self._log_key.number

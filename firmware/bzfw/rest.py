@@ -18,6 +18,7 @@ _AWAKE_MS = const(60000)
 _SHORTEST_SLEEP_MS = const(50)  # below, going to sleep costs more than it saves
 _LONGEST_SLEEP_MS = const(30000)  # the watchdog, and a cable that only a look can see
 _LOOK_MS = const(1000)
+_DRIFT_SHARE = const(12)  # clock and ticks may part by 8 %
 
 
 class Rest:
@@ -45,18 +46,25 @@ class Rest:
         return self._hal.ticks_diff(task.ph_key, self._hal.ticks_ms()) if task else _LONGEST_SLEEP_MS
 
     async def until_ms(self, unix_ms: int) -> bool:
-        """Wait until the clock shows this; False as soon as somebody sets the clock."""
+        """Wait until the clock shows this; False as soon as somebody sets the clock.
+
+        The ticks bound it: a clock that jumps back by itself must not keep the token asleep.
+        """
+        hal = self._hal
+        began = hal.ticks_ms()
+        wanted_ms = unix_ms - self._clock.now_ms()
         while not self._clock.changed.is_set():
             left_ms = unix_ms - self._clock.now_ms()
-            if left_ms <= 0:
+            gone_ms = hal.ticks_diff(hal.ticks_ms(), began)
+            if left_ms <= 0 or gone_ms > wanted_ms + wanted_ms // _DRIFT_SHARE + _LOOK_MS:
                 return True
             if not self.allowed or left_ms < _SHORTEST_SLEEP_MS:
-                return await self._clock.wait_until_ms(unix_ms)
+                return await self._clock.wait_ms(left_ms)
             if self._may_sleep():
                 await asyncio.sleep_ms(0)  # whoever is due goes first
                 sleep_ms = min(left_ms, self._next_task_ms(), _LONGEST_SLEEP_MS)
                 if sleep_ms >= _SHORTEST_SLEEP_MS:
-                    if self._hal.light_sleep(sleep_ms):
+                    if hal.light_sleep(sleep_ms):
                         self.stay_awake()
                     continue
             await asyncio.sleep_ms(min(left_ms, _LOOK_MS, max(1, self._next_task_ms())))

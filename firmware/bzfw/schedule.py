@@ -20,6 +20,7 @@ _FIRST_MS = const(2000)  # the start of a minute belongs to the flash
 _REGULAR_MS = const(2000)
 _JITTER_MS = const(400)  # drawn anew each time: a fixed phase would tell a token by its clock
 _EXTRA_MS = const(200)
+_APART_MS = const(100)  # between an extra window and the regular one
 _EXTRAS_ALONE = const(3)
 _EXTRAS_IN_COMPANY = const(2)
 _ALIGNED_MS = const(1200)  # a neighbour closer than this is met in the regular windows
@@ -48,7 +49,10 @@ class Schedule:
         regular_ms = start_ms + _FIRST_MS + self.phase_ms + self._random_ms(0, _JITTER_MS)
         plans = [(REGULAR, regular_ms, _REGULAR_MS)]
         for _ in range(_EXTRAS_ALONE if self._alone_minutes > 1 else _EXTRAS_IN_COMPANY):
-            plans.append((EXTRA, start_ms + self._random_ms(_FIRST_MS, _MINUTE_MS - _EXTRA_MS), _EXTRA_MS))
+            at_ms = start_ms + self._random_ms(_FIRST_MS, _MINUTE_MS - _EXTRA_MS)
+            while regular_ms - _EXTRA_MS - _APART_MS < at_ms < regular_ms + _REGULAR_MS + _APART_MS:
+                at_ms = start_ms + self._random_ms(_FIRST_MS, _MINUTE_MS - _EXTRA_MS)
+            plans.append((EXTRA, at_ms, _EXTRA_MS))
         if self._check_ms:
             check_ms = self._check_ms - _REGULAR_MS // 2
             if start_ms <= check_ms < start_ms + _MINUTE_MS:

@@ -43,35 +43,33 @@ class Server:
             data = await hal.read_console()
             self._token.rest.stay_awake()
             for packet in self._decoder.feed(data):
-                try:
-                    self._write(self.answer(packet))
-                except MemoryError:  # a large answer found no room: a small one will
-                    self.failures += 1
-                    gc.collect()
-                    self._write(self._pack(smp.unpack_message(packet), {"rc": MGMT_EUNKNOWN}))
+                self._answer(packet)
             if self._restart_wanted:
                 self._token.alive.restart()
 
-    def _write(self, answer: "bytes | None") -> None:
-        if answer is not None:
-            for line in smp.encode_lines(answer):
-                self._token.hal.write_console(line)
-
-    def answer(self, packet: bytes) -> "bytes | None":
-        """The packed answer to a packed request; None when it is not a request at all."""
+    def _answer(self, packet: bytes) -> None:
+        """Answer a packed request; what is none is passed over."""
         try:
             request = smp.unpack_message(packet)
         except WireError:
-            return None
+            return
         if request.op not in _ANSWERS:
-            return None
-        return self._pack(request, self._answer_fields(request))
+            return
+        try:
+            self._write(request, self._answer_fields(request))
+        except MemoryError:  # a large answer found no room: a small one will
+            self.failures += 1
+            gc.collect()
+            self._write(request, {"rc": MGMT_EUNKNOWN})
 
-    @staticmethod
-    def _pack(request: smp.Message, fields: "dict[str, Any]") -> bytes:
-        return smp.Message(
-            _ANSWERS[request.op], request.group, request.command, request.sequence, cbor.dumps(fields), request.version
-        ).pack()
+    def _write(self, request: smp.Message, fields: "dict[str, Any]") -> None:
+        pieces = cbor.dump_parts(fields)
+        body_bytes = sum([len(memoryview(piece)) for piece in pieces])
+        answer = smp.Message(
+            _ANSWERS[request.op], request.group, request.command, request.sequence, b"", request.version
+        )
+        for line in smp.encode_pieces([answer.header(body_bytes)] + pieces):
+            self._token.hal.write_console(line)
 
     def _answer_fields(self, request: smp.Message) -> "dict[str, Any]":
         try:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SETTINGS_PATH = "/settings"
 _RETENTION_DAYS = const(14)
-SITE_RETENTION_DAYS = 21
+_SITE_RETENTION_DAYS = const(21)
 _LONGEST_RETENTION_DAYS = const(21)
 # Field on the wire and in the file: (name of the attribute, lowest, highest).
 FIELDS = {
@@ -31,7 +31,10 @@ FIELDS = {
 
 
 class Settings:
-    """profile, scheme: numbers of bzwire.messages; hear_both, notice: 0 or 1."""
+    """profile, scheme: numbers of bzwire.messages; hear_both, notice: 0 or 1.
+
+    A site is on the mains, and asked about longer ago: always continuous, and 21 days unless told otherwise.
+    """
 
     def __init__(self, default_profile: int) -> None:
         self.profile = default_profile
@@ -39,17 +42,30 @@ class Settings:
         self.hear_both = 0
         self.retention_days = _RETENTION_DAYS
         self.notice = 0
+        self._is_site = False
+        self._told = False  # by a station
         try:
             raw = files.read_whole(SETTINGS_PATH)
-            self._take(cbor.loads(raw) if raw else {})
+            if raw:
+                self._take(cbor.loads(raw))
         except (WireError, AttributeError):
             return
+
+    def make_site(self) -> None:
+        """From now on these are a site's."""
+        self._is_site = True
+        self.profile = PROFILE_CONTINUOUS
+        if not self._told:
+            self.retention_days = _SITE_RETENTION_DAYS
 
     def _take(self, content: "dict[str, Any]") -> None:
         for field, (name, low, high) in FIELDS.items():
             value = content.get(field)
             if isinstance(value, int) and low <= value <= high:
                 setattr(self, name, value)
+        self._told = True
+        if self._is_site:
+            self.profile = PROFILE_CONTINUOUS
 
     def fields(self) -> "dict[str, int]":
         """As they stand, for an answer and for the file."""

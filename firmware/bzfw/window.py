@@ -1,5 +1,6 @@
 """Collects what is heard in one 5-minute window: per ID when, how often, how strong."""
 
+import gc
 from array import array
 
 from micropython import const
@@ -31,14 +32,14 @@ class Window:
         self._evicted = False
         self._scan = 0
         self._used = 0  # rows of the columns
-        self._id_bytes = id_bytes
+        self.id_bytes = id_bytes
         self._ids = bytearray(id_bytes * _MAX_TRACKED)
         self._kinds = bytearray(_MAX_TRACKED)  # kind and flags, as the record has them
         self._first_s = array("H", bytes(2 * _MAX_TRACKED))
         self._last_s = array("H", bytes(2 * _MAX_TRACKED))
         self._packets = array("H", bytes(2 * _MAX_TRACKED))
         self._scans = array("B", bytes(_MAX_TRACKED))
-        self._last_scan = array("H", bytes(2 * _MAX_TRACKED))
+        self._last_scan = bytearray(_MAX_TRACKED)
         self._rssi_max = array("b", bytes(_MAX_TRACKED))
         self._rssi_sum = array("i", bytes(4 * _MAX_TRACKED))
         self._tx = array("b", bytes(_MAX_TRACKED))
@@ -51,9 +52,18 @@ class Window:
         self._scan = 0
         self._used = 0
 
+    def widen(self, id_bytes: int) -> None:
+        """Take IDs of up to this length from now on. What was heard is forgotten: begin anew."""
+        self._used = 0
+        if id_bytes > self.id_bytes:
+            self._ids = bytearray()  # room for the wider column first
+            gc.collect()
+            self._ids = bytearray(id_bytes * _MAX_TRACKED)
+            self.id_bytes = id_bytes
+
     def begin_scan(self) -> None:
         """Packets from now on belong to a new scan."""
-        self._scan += 1
+        self._scan = (self._scan + 1) & 0xFF  # only told apart from the one before
 
     def add(self, now_s: int, kind: int, rotating_id: bytes, rssi_dbm: int, tx_power_dbm: int) -> None:
         """One packet heard. kind: a KIND_* of bzwire.page with its RECORD_* flags."""
@@ -63,7 +73,7 @@ class Window:
             row = self._free_row(rssi_dbm)
             if row < 0:
                 return
-            at = row * self._id_bytes
+            at = row * self.id_bytes
             self._ids[at : at + len(rotating_id)] = rotating_id
             self._kinds[row] = kind
             self._first_s[row] = at_s
@@ -82,7 +92,7 @@ class Window:
 
     def _row_of(self, rotating_id: bytes) -> int:
         """The row of an ID, -1 when it was not heard in this window."""
-        width = self._id_bytes
+        width = self.id_bytes
         at = self._ids.find(rotating_id, 0, self._used * width)
         while at > 0 and at % width:  # across two IDs: no row
             at = self._ids.find(rotating_id, at + 1, self._used * width)
@@ -117,9 +127,9 @@ class Window:
     def _record(self, row: int) -> Record:
         packets = self._packets[row]
         kind = self._kinds[row]
-        at = row * self._id_bytes
+        at = row * self.id_bytes
         return Record(
-            bytes(self._ids[at : at + (ID_BYTES if kind & KIND_MASK == KIND_BLUEZONE else self._id_bytes)]),
+            bytes(self._ids[at : at + (ID_BYTES if kind & KIND_MASK == KIND_BLUEZONE else self.id_bytes)]),
             self._first_s[row],
             self._last_s[row],
             packets,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 4
 MAX_ITEMS = 64
+_LONG_BYTES = 64  # from here on a copy costs more than a piece
 
 _FALSE, _TRUE, _NULL = 0xF4, 0xF5, 0xF6
 _UINT, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP = 0, 1, 2, 3, 4, 5
@@ -38,34 +39,52 @@ def _head(major: int, value: int) -> bytes:
 
 def dumps(value: "Any") -> bytes:
     """Encode; map keys keep their order. Raises OutOfRange for a type or a size that CBOR here does not have."""
-    parts: "list[bytes]" = []
-    _write(value, parts)
-    return b"".join(parts)
+    return b"".join(dump_parts(value))
 
 
-def _write(value: "Any", parts: "list[bytes]") -> None:
+def dump_parts(value: "Any") -> "list[Buffer]":
+    """`dumps` in pieces that are to be joined: a long byte string is a piece of its own and is not copied."""
+    parts: "list[Buffer]" = []
+    _end(_write(value, bytearray(), parts), parts)
+    return parts
+
+
+def _end(out: bytearray, parts: "list[Buffer]") -> bytearray:
+    if out:
+        parts.append(out)
+    return bytearray()
+
+
+def _write(value: "Any", out: bytearray, parts: "list[Buffer]") -> bytearray:
+    """Append to `out`; what was full goes to `parts`. Returns the piece to go on with."""
     if value is None:
-        parts.append(bytes([_NULL]))
+        out.append(_NULL)
     elif value is True or value is False:
-        parts.append(bytes([_TRUE if value else _FALSE]))
+        out.append(_TRUE if value else _FALSE)
     elif isinstance(value, int):
-        parts.append(_head(_UINT, value) if value >= 0 else _head(_NEGATIVE, -1 - value))
+        out.extend(_head(_UINT, value) if value >= 0 else _head(_NEGATIVE, -1 - value))
     elif isinstance(value, str):
         encoded = value.encode()
-        parts.append(_head(_TEXT, len(encoded)) + encoded)
+        out.extend(_head(_TEXT, len(encoded)))
+        out.extend(encoded)
     elif isinstance(value, (bytes, bytearray, memoryview)):
-        parts.append(_head(_BYTES, len(value)) + bytes(value))
+        out.extend(_head(_BYTES, len(value)))
+        if len(value) < _LONG_BYTES:
+            out.extend(value)
+        else:
+            out = _end(out, parts)
+            parts.append(value)
     elif isinstance(value, dict):
-        parts.append(_head(_MAP, len(value)))
+        out.extend(_head(_MAP, len(value)))
         for key, item in value.items():
-            _write(key, parts)
-            _write(item, parts)
+            out = _write(item, _write(key, out, parts), parts)
     elif isinstance(value, (list, tuple)):
-        parts.append(_head(_ARRAY, len(value)))
+        out.extend(_head(_ARRAY, len(value)))
         for item in value:
-            _write(item, parts)
+            out = _write(item, out, parts)
     else:
         raise OutOfRange("this type is not sent")
+    return out
 
 
 def loads(data: "Buffer") -> "Any":

@@ -13,7 +13,7 @@ from .errors import BadChecksum, Malformed, OutOfRange, Truncated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from typing_extensions import Buffer
 
@@ -46,9 +46,8 @@ def _crc_table() -> "array[int]":
 _CRC_TABLE = _crc_table()
 
 
-def crc16(data: "Buffer") -> int:
-    """CRC-16/XMODEM (polynomial 0x1021, start 0)."""
-    crc = 0
+def crc16(data: "Buffer", crc: int = 0) -> int:
+    """CRC-16/XMODEM (polynomial 0x1021, start 0); `crc` of what came before, to go on with."""
     table = _CRC_TABLE
     for byte in memoryview(data):
         crc = ((crc << 8) & 0xFF00) ^ table[(crc >> 8) ^ byte]
@@ -68,13 +67,17 @@ class Message:
 
     def pack(self) -> bytes:
         """Header and body. Raises OutOfRange when a value does not fit its field."""
+        return self.header(len(self.body)) + self.body
+
+    def header(self, body_bytes: int) -> bytes:
+        """The 8 bytes before a body of this length. Raises OutOfRange when a value does not fit its field."""
         fits = 0 <= self.group < 65536 and 0 <= self.command < 256 and 0 <= self.sequence < 256
         if not fits or not 0 <= self.op < 8 or not 0 <= self.version < 4:
             raise OutOfRange("SMP header value out of range")
-        if len(self.body) > MAX_MESSAGE_BYTES - HEADER_BYTES:
+        if body_bytes > MAX_MESSAGE_BYTES - HEADER_BYTES:
             raise OutOfRange("SMP message too long")
         first = (self.version << 3) | self.op
-        return struct.pack(HEADER, first, 0, len(self.body), self.group, self.sequence, self.command) + self.body
+        return struct.pack(HEADER, first, 0, body_bytes, self.group, self.sequence, self.command)
 
 
 def unpack_message(data: "Buffer") -> Message:
@@ -88,16 +91,34 @@ def unpack_message(data: "Buffer") -> Message:
     return Message(first & 0x07, group, command, sequence, bytes(view[HEADER_BYTES:]), (first >> 3) & 0x03)
 
 
-def encode_lines(message: bytes) -> "Iterator[bytes]":
+def encode_lines(message: "Buffer") -> "Iterator[bytes]":
     """The console lines of one packed SMP message, each with its line feed, at most 127 bytes."""
-    if len(message) > MAX_MESSAGE_BYTES:
+    return encode_pieces((message,))
+
+
+def encode_pieces(pieces: "Sequence[Buffer]") -> "Iterator[bytes]":
+    """The lines of a message that comes in pieces, which are never joined: a token has no room for a copy."""
+    length, crc = 0, 0
+    for piece in pieces:
+        length += len(memoryview(piece))
+        crc = crc16(piece, crc)
+    if length > MAX_MESSAGE_BYTES:
         raise OutOfRange("SMP message too long")
-    packet = struct.pack(">H", len(message) + 2) + message + struct.pack(">H", crc16(message))
     prefix = LINE_START
-    for at in range(0, len(packet), LINE_PAYLOAD_BYTES):
-        # b2a_base64 ends with the line feed
-        yield prefix + binascii.b2a_base64(packet[at : at + LINE_PAYLOAD_BYTES])
-        prefix = LINE_NEXT
+    line = bytearray(struct.pack(">H", length + 2))
+    for piece in tuple(pieces) + (struct.pack(">H", crc),):
+        view = memoryview(piece)
+        at = 0
+        while at < len(view):
+            taken = view[at : at + LINE_PAYLOAD_BYTES - len(line)]
+            line.extend(taken)
+            at += len(taken)
+            if len(line) == LINE_PAYLOAD_BYTES:
+                yield prefix + binascii.b2a_base64(bytes(line))  # ends with the line feed
+                prefix = LINE_NEXT
+                line = bytearray()
+    if line:
+        yield prefix + binascii.b2a_base64(bytes(line))
 
 
 class LineDecoder:

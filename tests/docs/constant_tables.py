@@ -1,7 +1,7 @@
 """Reads the tables of constants out of a Markdown file and holds them against the modules they name.
 
-A table belongs to a module when `<!-- constants: bzwire.smp -->` stands directly before it. `some constants` need not be
-all of them, and may be the firmware's private ones, without their underscore. The first column is the name of a
+A table belongs to a module when `<!-- constants: bzwire.smp -->` stands directly before it. `some constants` may leave
+some out, and may be the firmware's private ones, without their underscore. The first column is the name of a
 constant, the second its value: decimal, 0x hexadecimal, `b"bytes"`, a "string" or a (1, 2) tuple.
 """
 

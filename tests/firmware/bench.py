@@ -2,7 +2,9 @@
 flash, and sniff what is on the air. Holds no assertions.
 """
 
+import json
 import random
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +46,17 @@ def stays_at(x_m: float, indoor: bool = False) -> Callable[[float], Position]:
     """Somebody who never moves."""
     place = Position(x_m, 0.0, "room" if indoor else "field", indoor)
     return lambda _unix_s: place
+
+
+def with_board(folder: Path, app: Application, **changes: Any) -> Application:
+    """The same application on the virtual board with other parts; None: the board has no such part."""
+    rom = folder / "rom"
+    shutil.copytree(app.rom, rom)
+    board = json.loads((rom / "board.json").read_text())
+    board.update(changes)
+    kept = {name: part for name, part in board.items() if part is not None}
+    (rom / "board.json").write_text(json.dumps(kept))
+    return Application(rom, app.device)
 
 
 @dataclass
@@ -113,6 +126,15 @@ class Wearer:
         """Tell the time."""
         return self.ask(messages.CMD_SET_CLOCK, {"t": round(unix_s * 1000)})
 
+    def tell(self, **fields: int) -> dict[str, Any]:
+        """Change settings, by their names in SPEC.md; all of them as they stand now."""
+        return self.ask(messages.CMD_SETTINGS, fields)
+
+    def wake(self) -> None:
+        """Put the cable into a token that sleeps, and open a session."""
+        self.plug()
+        self.open_session()
+
     def read_log(self, sequence: int = 0, piece_bytes: int = 300) -> bytes:
         """Everything from this page on, piece by piece, as a host resumes by cursor."""
         found = bytearray()
@@ -138,6 +160,35 @@ class Wearer:
         """One page. Raises BadChecksum when it is not this token's."""
         number = int.from_bytes(page[28:32], "little")
         return open_page(page, keys.next_log_key(self.identity.first_log_key, number), aes_ecb)
+
+    # -- light and button -------------------------------------------------------------------------------------------
+    def press(self) -> None:
+        """The button goes down."""
+        self.bench.lockstep.press_button(self.token, BUTTON_PIN, 0)
+
+    def release(self) -> None:
+        """The button goes up."""
+        self.bench.lockstep.press_button(self.token, BUTTON_PIN, 1)
+
+    def hold(self, seconds: float) -> None:
+        """The button down for so long."""
+        self.press()
+        self.bench.live(seconds)
+        self.release()
+
+    def flashes(self) -> list[tuple[float, str, int]]:
+        """(Unix s, colour as letters of "rgb", ms lit) for each time that the light was lit and went dark again."""
+        found: list[tuple[float, str, int]] = []
+        lit, since_us, colours = set[str](), 0, {RED_PIN: "r", GREEN_PIN: "g", BLUE_PIN: "b"}
+        for time_us, pin, level in self.light:
+            if pin not in colours:
+                continue
+            if lit and time_us != since_us:
+                shown = "".join(letter for letter in "rgb" if letter in lit)
+                found.append((since_us / SECOND_US, shown, (time_us - since_us) // 1000))
+            lit = lit | {colours[pin]} if level else lit - {colours[pin]}
+            since_us = time_us
+        return found
 
     # -- flash ------------------------------------------------------------------------------------------------------
     def flash(self) -> "Flash":

@@ -10,7 +10,7 @@ from tests.firmware.bench import START_S, Bench, stays_at
 
 from bzvirtual.ether import Station
 from bzvirtual.process import BOARD_HEAP_BYTES, FIRMWARE_HEAP_BYTES
-from bzwire import bluezone
+from bzwire import bluezone, messages
 
 TICKS_PERIOD_MS = 1 << 30
 
@@ -68,12 +68,15 @@ def test_a_crowd_of_300_neighbours_fits_the_heap_and_the_page(bench: Bench) -> N
     assert wearer.status()["n"] == status["n"] + 1
 
 
-def test_a_token_lives_among_100_with_24_kib_less_heap_than_it_has(bench: Bench) -> None:
-    """Before garbage was collected early this took 140 KiB, and answers of 1 KiB failed now and then at 160."""
-    wearer = bench.hand_out("wearer", firmware_heap_bytes=FIRMWARE_HEAP_BYTES - 24 * 1024)
+@pytest.mark.parametrize("profile", [messages.PROFILE_CONTINUOUS, messages.PROFILE_WINDOWED])
+def test_a_token_lives_among_100_with_12_kib_less_heap_than_it_has(bench: Bench, profile: int) -> None:
+    """Garbage is collected early and answers are sent in pieces: else 1 KiB finds no room now and then."""
+    wearer = bench.hand_out("wearer", firmware_heap_bytes=FIRMWARE_HEAP_BYTES - 12 * 1024)
+    wearer.ask(messages.CMD_SETTINGS, {"p": profile})
     play_crowd(bench, 100)
     for _ in range(3):
         bench.live(600)
+        wearer.open_session()
         assert wearer.read_log(piece_bytes=1024)
     status = wearer.status()
     assert (status["bo"], status["fw"], status["lo"]) == (1, 0, 0)
