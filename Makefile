@@ -73,7 +73,7 @@ lock-check: setup ## check without the network that the lock file fits pyproject
 	$(BIN)/python tests/house/lock_fits.py
 
 .PHONY: bench-token
-bench-token: setup ## measure the token in virtual time: speed of the simulation, heap in a crowd
+bench-token: setup ## measure the token against its targets; writes tests/bench/results/token.md (long)
 	$(BIN)/python tests/bench/bench_token.py
 
 .PHONY: bench-sync
