@@ -23,7 +23,7 @@ BOOTS_PATH = "/boot_count"
 _HEALTHY_MS = const(60000)
 _FAILED_BOOTS = const(3)
 _SAFE_MODE_MS = const(3600 * 1000)
-_LOOK_MS = const(20000)
+_LOOK_MS = const(30000)
 # Longer than the longest light sleep and any flash erase, and than two looks.
 _WATCHDOG_MS = const(120000)
 _SILENT_MS = const(300000)  # the radio's task begins a minute each minute

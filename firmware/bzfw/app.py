@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Garbage may grow to this before it is collected. Less keeps the heap tidier and costs time, with no bound at all an
 # answer of 1 KiB finds no room (DESIGN.md 8).
-_COLLECT_AFTER_BYTES = const(8 * 1024)
+_COLLECT_AFTER_BYTES = const(12 * 1024)
 # How long the button must be held to switch a token on that was switched off.
 _SWITCH_ON_MS = const(2000)
 _STEP_MS = const(100)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 OFF_PATH = "/off"
 _RELEASE_LOOK_MS = const(50)
+_RELEASE_LOOKS = const(600)  # a button that sticks must not keep it on
 ROLE_SITE = "site"
 
 
@@ -61,6 +62,7 @@ class Device:
         self.consent.on_change = self.light.look_again
         self.alive.flush = self.flush
         self.on_provisioned: "Callable[[], None]" = lambda: None
+        self.restart_wanted = False  # once the present request is answered
         self.self_test: "dict[str, Any]" = {"st": SELF_TEST_NONE}
 
     def load(self) -> None:
@@ -119,7 +121,10 @@ class Device:
         if not self.settings.change(wanted):
             return
         if self.radio is not None and before != (self.settings.scheme, self.settings.hear_both):
-            self.radio.change_schemes(self._schemes())
+            try:
+                self.radio.change_schemes(self._schemes())
+            except MemoryError:  # no room for it in a heap that has lived for long: there will be after a restart
+                self.restart_wanted = True
         self.light.look_again()
 
     def begin_self_test(self) -> None:
@@ -140,7 +145,9 @@ class Device:
         self.flush()
         files.write_whole(OFF_PATH, b"")
         self.alive.mark_planned()
-        while self.hal.button_is_down():  # else the hold that switched it off would switch it on again
+        for _ in range(_RELEASE_LOOKS):  # else the hold that switched it off would switch it on again
+            if not self.hal.button_is_down():
+                break
             await asyncio.sleep_ms(_RELEASE_LOOK_MS)
         self.hal.power_off()
 
@@ -150,6 +157,7 @@ class Device:
 
     def _pattern(self) -> "Pattern":
         self.clock.uptime_ms()  # the light looks each minute, also while the radio does not run: no wrap is missed
+        self.battery.look()
         if self.consent.is_asking():
             return light.ASKING
         if self.consent.was_granted():
@@ -158,7 +166,6 @@ class Device:
             return light.SAFE_MODE
         if self.identity is None or self.clock.state == CLOCK_UNSET:
             return light.BRING_ME
-        self.battery.look()
         if self.battery.wants_charge():
             return light.CHARGE_ME
         return light.EXPOSURE if self.settings.notice else light.WORKING

@@ -17,10 +17,15 @@ _CRC_BYTES = const(4)
 def write_whole(path: str, data: bytes) -> None:
     """Replace the file's content. Raises OSError when the flash refuses; the old content then still stands."""
     beside = path + ".new"
-    with open(beside, "wb") as file:
-        file.write(data)
-        file.write(struct.pack("<I", binascii.crc32(data) & 0xFFFFFFFF))
-    os.rename(beside, path)
+    try:
+        with open(beside, "wb") as file:
+            file.write(data)
+            file.write(struct.pack("<I", binascii.crc32(data) & 0xFFFFFFFF))
+        os.rename(beside, path)
+    except OSError:
+        if exists(beside):
+            os.remove(beside)
+        raise
 
 
 def read_whole(path: str) -> "bytes | None":

@@ -46,29 +46,23 @@ _BUZZ_HZ = const(2700)  # where small piezos are loudest
 _DRIFT_BOUND_PPM = const(50000)  # of an RC oscillator, when the board's file says nothing better
 
 
-def _no_board() -> "dict[str, Any]":
-    """Of a board whose description is broken: enough to answer a station."""
-    return {"name": "unknown", "radio": {"tx_power_dbm": 0}}
-
-
-def read_board_file() -> "dict[str, Any]":
-    """The board's description: from the file system, else the one shipped with the application."""
-    for path in BOARD_FILES:
-        try:
-            with open(path) as file:
-                return json.load(file)
-        except Exception:  # noqa: BLE001 - none here, damaged, too deep, too long: the shipped one is better than none
-            continue
-    return _no_board()
+def read_board_file(path: str) -> "dict[str, Any]":
+    """A board's description. Raises whatever is wrong with it."""
+    with open(path) as file:
+        return json.load(file)
 
 
 def build() -> "Esp32Hal":
-    """The board as its file describes it; one that cannot be built is a board without pins, never a dead token."""
-    try:
-        return Esp32Hal(read_board_file())
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with the description
-        sys.print_exception(error)
-        return Esp32Hal(_no_board())
+    """The board as its file describes it: the one in the file system, else the one shipped with the application. When
+    neither can be built, a board without pins: it can answer a station.
+    """
+    for path in BOARD_FILES:
+        try:
+            return Esp32Hal(read_board_file(path))
+        except Exception as error:  # noqa: BLE001 - none here, damaged, too deep, too long, of wrong types
+            if not isinstance(error, OSError):
+                sys.print_exception(error)
+    return Esp32Hal({"name": "unknown", "radio": {"tx_power_dbm": 0}})
 
 
 def _readable(stream: "Any") -> "Any":
@@ -299,7 +293,7 @@ class Esp32Hal:
 
     # -- power -------------------------------------------------------------------------------------------------------
     def _make_battery(self, battery: "dict[str, Any] | None") -> None:
-        self.battery_limits_mv = (battery["low_mv"], battery["empty_mv"]) if battery else (0, 0)
+        self.battery_limits_mv = (int(battery["low_mv"]), int(battery["empty_mv"])) if battery else (0, 0)
         self._divider = battery["divider"] if battery else 0
         self._adc = machine.ADC(machine.Pin(battery["adc_pin"]), atten=machine.ADC.ATTN_11DB) if battery else None
 

@@ -28,7 +28,7 @@ _MINUTE_MS = const(60000)
 _ADVERTISE_INTERVAL_MS = const(250)
 _WINDOWED_INTERVAL_MS = const(50)  # the windows are short, and there are few of them
 _SCAN_MS = const(4000)
-_RING_SLOTS = const(60)
+_RING_SLOTS = const(48)
 _TURN_MS = const(100)
 # A token that sleeps hears little and has time: what lasts then lies closer together (DESIGN.md 8).
 _COLLECT_AFTER_BYTES = const(4 * 1024)
@@ -66,11 +66,13 @@ class Radio:
         self._listening = False  # a window has begun
         self._busy = False  # a scan or a change of ID: one at a time
         self._test_heard: "list[bytes] | None" = None
+        self._now_ms = 0
         self._slot = -1
         self._id = b""  # of the slot; broadcast or not
         self.own_id = b""
         self.address_refusals = 0
         self._window = Window(_widest(schemes))
+        recorder.make_room(_widest(schemes))
         self._use(schemes)
         self._hal.on_packet(self._ring.put)
 
@@ -83,6 +85,7 @@ class Radio:
         """Broadcast the first from the next minute on, hear all from now on."""
         self.finish_window()
         self._window.widen(_widest(schemes))
+        self._recorder.make_room(_widest(schemes))
         self._use(schemes)
         self._slot = -1
         self.begin_window()
@@ -127,6 +130,7 @@ class Radio:
         self.choose_profile()
         if self._device.battery.is_empty():
             self._switch_off()
+            self._recorder.saving = True
             await self._rest.until_ms(minute_ms + _MINUTE_MS)
         elif self._schedule is not None:
             await self._run_windows(self._schedule, minute_ms)
@@ -156,6 +160,8 @@ class Radio:
 
     async def _open(self, schedule: "Schedule", kind: int, length_ms: int) -> None:
         """Advertise and listen at once: on most boards the receiver costs no more than a radio that waits."""
+        await self._take_turn()  # the self-test may hold the radio
+        self._busy = False
         slot_ms = self._own.slot_s * 1000
         length_ms = min(length_ms, slot_ms - self._clock.now_ms() % slot_ms - _MARGIN_MS)
         if length_ms <= 0:
@@ -252,20 +258,29 @@ class Radio:
         kind = KIND_BLUEZONE | RECORD_CONNECTED
         self._window.add(self._clock.now_s(), kind, phone_id, rssi_dbm, TX_POWER_UNKNOWN)
 
-    async def listen_for_test(self, listen_ms: int) -> "list[bytes]":
-        """The IDs that a scan of its own hears while it broadcasts; the radio's minute goes on after it."""
+    async def listen_for_test(self, listen_ms: int) -> "tuple[bytes, list[bytes]] | None":
+        """(own ID, IDs that a scan hears while it is broadcast); the radio's minute goes on after it.
+
+        None when the radio must be off now.
+        """
+        if not self._clock.is_set() or self._device.battery.is_empty():
+            return None
         self._test_heard = []
         self._wake_radio()
         if not self.own_id:
             await self._change_id()
         await self._scan(_CONTINUOUS, listen_ms)
-        heard, self._test_heard = self._test_heard, None
-        return heard
+        own_id, heard = self.own_id, self._test_heard
+        self._test_heard = None
+        if self._schedule is not None:
+            self._silence()
+        return own_id, heard
 
     async def _drain(self) -> None:
         """Move packets from the interrupt's ring into the window."""
         while True:
             await self._ring.filled.wait()
+            self._now_ms = self._clock.now_ms()  # of all that came since the last turn: asking costs more than a packet
             packet = self._ring.take()
             while packet is not None:
                 if self._listening:
@@ -280,11 +295,11 @@ class Radio:
             if parsed[0] != self.own_id:
                 if self._test_heard is not None and parsed[0] not in self._test_heard:
                     self._test_heard.append(parsed[0])
-                self._window.add(self._clock.now_s(), scheme.kind, parsed[0], rssi_dbm, parsed[1])
+                self._window.add(self._now_ms // 1000, scheme.kind, parsed[0], rssi_dbm, parsed[1])
                 # A Bluezone phone announces no TX power; it is no company for a token that sleeps.
                 is_token = scheme.kind != KIND_BLUEZONE or parsed[1] != TX_POWER_UNKNOWN
                 if self._schedule is not None and is_token:
-                    self._schedule.heard(self._kind, self._clock.now_ms(), parsed[0])
+                    self._schedule.heard(self._kind, self._now_ms, parsed[0])
             return
         if self._hears_bluezone and is_iphone(payload):
             self._take_iphone(rssi_dbm)
@@ -303,11 +318,12 @@ class Radio:
         if self._listening and self._window.start_s // WINDOW_S == now_s // WINDOW_S:
             return
         self.finish_window()
+        self._listening = False  # nothing to write, should this be the moment for the night's restart
+        self._device.alive.window_turned(now_s, self._own.slot_s)
         self._window.begin(now_s - now_s % WINDOW_S)
         if self.phones is not None:
             self.phones.begin_window()
         self._listening = True
-        self._device.alive.window_turned(now_s, self._own.slot_s)
 
     def finish_window(self) -> None:
         """Write what was heard so far, under the time that the clock has shown. A window must be begun next."""

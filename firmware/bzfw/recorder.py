@@ -99,6 +99,13 @@ class Recorder:
         self.failed_writes = 0
         self.lost_results = 0
 
+    def make_room(self, id_bytes: int) -> None:
+        """Be ready for pages with IDs of up to this length: now, for later there may be no piece of that size left."""
+        if id_bytes > BLUEZONE_ID_BYTES and len(self._page) < MAX_PAGE_BYTES:
+            self._page = bytearray()
+            gc.collect()
+            self._page = bytearray(MAX_PAGE_BYTES)
+
     def record(self, window: "Window", lost_results: int) -> None:
         """Write the page of a window. A refused write is counted, not raised: the token must go on recording."""
         self.lost_results += lost_results
@@ -118,8 +125,6 @@ class Recorder:
         header.listened_ds = window.listened_ms // 100
         header.state = self._state()
         try:
-            if window.id_bytes > BLUEZONE_ID_BYTES and len(self._page) < MAX_PAGE_BYTES:
-                self._page = bytearray(MAX_PAGE_BYTES)
             # The page goes under the key of the day on which it is written: the window's own may be hashed away.
             self._log_key.advance_to(self._clock.now_s())
             header.log_key_number = self._log_key.number

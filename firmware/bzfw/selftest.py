@@ -67,7 +67,10 @@ async def _radio(device: "Device", result: "dict[str, Any]") -> None:
     radio = device.radio
     if radio is None:
         return
-    heard = await radio.listen_for_test(_SCAN_MS)
+    found = await radio.listen_for_test(_SCAN_MS)
+    if found is None:
+        return
+    own_id, heard = found
     result["rx"] = len(heard)
     result["t"] = [rotating_id[:_TAG_BYTES] for rotating_id in heard[:_MAX_TAGS]]
-    result["id"] = radio.own_id[:_TAG_BYTES]
+    result["id"] = own_id[:_TAG_BYTES]

@@ -33,7 +33,6 @@ class Server:
         self._token = token
         self._commands = Commands(token)
         self._decoder = smp.LineDecoder(_BUFFER_BYTES)
-        self._restart_wanted = False
         self.failures = 0  # requests that ended in an exception nobody foresaw
 
     async def run(self) -> None:
@@ -44,7 +43,7 @@ class Server:
             self._token.rest.stay_awake()
             for packet in self._decoder.feed(data):
                 self._answer(packet)
-            if self._restart_wanted:
+            if self._token.restart_wanted:
                 self._token.alive.restart()
 
     def _answer(self, packet: bytes) -> None:
@@ -95,7 +94,7 @@ class Server:
         if command == smp.OS_PARAMETERS:
             return {"buf_size": _BUFFER_BYTES, "buf_count": _BUFFER_COUNT}
         if command == smp.OS_RESET and op == smp.OP_WRITE:
-            self._restart_wanted = True
+            self._token.restart_wanted = True
             return {}
         if command == smp.OS_DATETIME:
             return self._datetime(op, fields)

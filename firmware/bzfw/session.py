@@ -72,4 +72,4 @@ class Session:
 
     def seal_response(self, command: int, counter: int, fields: "dict[str, Any]") -> "dict[str, Any]":
         """The envelope of the answer."""
-        return messages.seal(self.key, messages.RESPONSE, command, counter, fields)
+        return messages.seal_in_pieces(self.key, messages.RESPONSE, command, counter, fields)

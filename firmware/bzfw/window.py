@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WINDOW_S = 300
-_MAX_TRACKED = const(128)  # more than a page holds, so that a late strong ID still gets in
+_MAX_TRACKED = const(96)  # more than a page holds, so that a late strong ID still gets in
 _MAX_U16 = const(65535)
 _MAX_U8 = const(255)
 
@@ -34,6 +34,7 @@ class Window:
         self._used = 0  # rows of the columns
         self.id_bytes = id_bytes
         self._ids = bytearray(id_bytes * _MAX_TRACKED)
+        self._order = bytearray(_MAX_TRACKED)  # of the rows, for `records`
         self._kinds = bytearray(_MAX_TRACKED)  # kind and flags, as the record has them
         self._first_s = array("H", bytes(2 * _MAX_TRACKED))
         self._last_s = array("H", bytes(2 * _MAX_TRACKED))
@@ -115,14 +116,35 @@ class Window:
         return self._evicted or self._used > MAX_RECORDS
 
     def records(self) -> "Iterator[Record]":
-        """The strongest MAX_RECORDS IDs, in the order of first hearing, made one by one."""
-        rows = list(range(self._used))
-        if len(rows) > MAX_RECORDS:
-            rows.sort(key=lambda row: -self._rssi_max[row])
-            del rows[MAX_RECORDS:]
-        rows.sort(key=lambda row: self._first_s[row])
-        for row in rows:
-            yield self._record(row)
+        """The strongest MAX_RECORDS IDs, in the order of first hearing, made one by one and without a list."""
+        order, count = self._order, 0
+        floor_dbm, at_floor = self._weakest_kept()
+        for row in range(self._used):
+            rssi_dbm = self._rssi_max[row]
+            if rssi_dbm < floor_dbm or (rssi_dbm == floor_dbm and not at_floor):
+                continue
+            at_floor -= rssi_dbm == floor_dbm
+            at = count
+            while at and self._first_s[order[at - 1]] > self._first_s[row]:
+                order[at] = order[at - 1]
+                at -= 1
+            order[at] = row
+            count += 1
+        for at in range(count):
+            yield self._record(order[at])
+
+    def _weakest_kept(self) -> "tuple[int, int]":
+        """(RSSI of the weakest that fit a page, how many of that RSSI still do)."""
+        if self._used <= MAX_RECORDS:
+            return -129, 0
+        counts = bytearray(256)
+        for row in range(self._used):
+            counts[self._rssi_max[row] + 128] += 1
+        room, level = MAX_RECORDS, 256
+        while room > 0:
+            level -= 1
+            room -= counts[level]
+        return level - 128, counts[level] + room
 
     def _record(self, row: int) -> Record:
         packets = self._packets[row]

@@ -31,6 +31,7 @@ CHARACTERISTIC_UUID128 = "00004E56-73F5-4BC4-A12F-17D1AD07A689"
 
 # flags "LE general discoverable, no BR/EDR", complete list of 16-bit UUIDs, manufacturer data of 2 + 12 bytes
 _HEAD = b"\x02\x01\x06\x03\x03\x56\x4e\x0f\xff\xb5\x22"
+_HEAD_AFTER_FLAGS = _HEAD[3:]  # made once: this is looked at for every packet
 _TX_HEAD = b"\x02\x0a"
 _AD_MANUFACTURER = 0xFF
 _AD_UUID16_SOME = 0x02
@@ -109,7 +110,7 @@ def parse_advertisement(data: "Buffer") -> "tuple[bytes, int] | None":
     """
     view = memoryview(data)
     # Tokens always send this very layout; the general walk below is for phones.
-    if len(view) >= 23 and view[3:11] == _HEAD[3:]:
+    if len(view) >= 23 and view[3:11] == _HEAD_AFTER_FLAGS:
         if len(view) == 23:
             return bytes(view[11:23]), TX_POWER_UNKNOWN
         if len(view) == 26 and view[23:25] == _TX_HEAD:

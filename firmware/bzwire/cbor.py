@@ -22,6 +22,14 @@ _FALSE, _TRUE, _NULL = 0xF4, 0xF5, 0xF6
 _UINT, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP = 0, 1, 2, 3, 4, 5
 
 
+class Pieces:
+    """A byte string in pieces, which is written without ever being joined."""
+
+    def __init__(self, parts: "list[Buffer]") -> None:
+        self.parts = parts
+        self.length = sum([len(memoryview(part)) for part in parts])
+
+
 def _head(major: int, value: int) -> bytes:
     major <<= 5
     if value < 24:
@@ -74,6 +82,10 @@ def _write(value: "Any", out: bytearray, parts: "list[Buffer]") -> bytearray:
         else:
             out = _end(out, parts)
             parts.append(value)
+    elif isinstance(value, Pieces):
+        out.extend(_head(_BYTES, value.length))
+        out = _end(out, parts)
+        parts.extend(value.parts)
     elif isinstance(value, dict):
         out.extend(_head(_MAP, len(value)))
         for key, item in value.items():

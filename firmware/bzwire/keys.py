@@ -97,12 +97,12 @@ def session_key(auth: bytes, host_nonce: bytes, token_nonce: bytes) -> bytes:
     return hmac_sha256(auth, b"S", host_nonce, token_nonce)
 
 
-def message_mac(session: bytes, direction: bytes, command: int, counter: int, body: "Buffer") -> bytes:
-    """MAC of one sealed message (16 bytes); direction is b"Q" for a request, b"R" for a response.
+def message_mac(session: bytes, direction: bytes, command: int, counter: int, *body: "Buffer") -> bytes:
+    """MAC of one sealed message (16 bytes); direction is b"Q" for a request, b"R" for a response; body: in any pieces.
 
     Raises OutOfRange for a command past 8 bits or a counter past 32, which MicroPython's struct would cut to one that
     was used before.
     """
     if not 0 <= command < 1 << 8 or not 0 <= counter < 1 << 32:
         raise OutOfRange("command or message counter out of range")
-    return hmac_sha256(session, direction, struct.pack(">BI", command, counter), body)[:MAC_BYTES]
+    return hmac_sha256(session, direction, struct.pack(">BI", command, counter), *body)[:MAC_BYTES]

@@ -64,6 +64,14 @@ def seal(session: bytes, direction: bytes, command: int, counter: int, fields: "
     return {"c": counter, "b": body, "m": message_mac(session, direction, command, counter, body)}
 
 
+def seal_in_pieces(
+    session: bytes, direction: bytes, command: int, counter: int, fields: "dict[str, Any]"
+) -> "dict[str, Any]":
+    """`seal` for one that has no room for a copy of a long answer: "b" is a `cbor.Pieces`."""
+    parts = cbor.dump_parts(fields)
+    return {"c": counter, "b": cbor.Pieces(parts), "m": message_mac(session, direction, command, counter, *parts)}
+
+
 def unseal(session: bytes, direction: bytes, command: int, envelope: "dict[str, Any]") -> "tuple[int, dict[str, Any]]":
     """(counter, fields) of a sealed message. Raises Malformed for a wrong shape, BadChecksum for a wrong MAC."""
     counter, body, mac = envelope.get("c"), envelope.get("b"), envelope.get("m")

@@ -55,7 +55,7 @@ def test_every_light_pattern_is_in_the_table(repository: Path) -> None:
 
 
 def test_a_wrong_row_about_the_firmware_is_named() -> None:
-    rows = [("SCAN_MS", "4001"), ("RING_SLOTS", "60"), ("NO_SUCH_MS", "1")]
+    rows = [("SCAN_MS", "4001"), ("RING_SLOTS", "48"), ("NO_SUCH_MS", "1")]
     assert firmware_disagreements("bzfw.radio", rows) == [
         "bzfw.radio.SCAN_MS is 4000, the table says 4001",
         "bzfw.radio.NO_SUCH_MS is None, the table says 1",

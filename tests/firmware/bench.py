@@ -31,6 +31,7 @@ START_DAY = 20788
 START_S = START_DAY * DAY_S  # 2026-12-01 00:00 UTC
 SECTOR_BYTES = 4096
 BUTTON_PIN = 9
+BUZZER_PIN = 7
 RED_PIN, GREEN_PIN, BLUE_PIN = 4, 5, 6
 
 
@@ -189,6 +190,11 @@ class Wearer:
             lit = lit | {colours[pin]} if level else lit - {colours[pin]}
             since_us = time_us
         return found
+
+    def buzzes_ms(self) -> list[int]:
+        """How long the buzzer sounded, each time."""
+        changes = [(time_us, level) for time_us, pin, level in self.light if pin == BUZZER_PIN]
+        return [(off - on) // 1000 for (on, _), (off, _) in zip(changes[::2], changes[1::2], strict=True)]
 
     # -- flash ------------------------------------------------------------------------------------------------------
     def flash(self) -> "Flash":

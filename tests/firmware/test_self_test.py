@@ -26,7 +26,7 @@ from bzfw import app, hal_esp32
 class OddHal(hal_esp32.Esp32Hal):
 {body}
 
-app.start(lambda: OddHal(hal_esp32.read_board_file()), hal_esp32.restart)
+app.start(lambda: OddHal(hal_esp32.read_board_file("/rom/board.json")), hal_esp32.restart)
 """
 
 
@@ -257,7 +257,7 @@ def test_an_empty_battery_keeps_the_radio_off(bench: Bench) -> None:
 
 # -- without a trace ------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("profile", [messages.PROFILE_CONTINUOUS, messages.PROFILE_WINDOWED])
-@pytest.mark.parametrize("second", [0, 20, 50, 57])
+@pytest.mark.parametrize("second", [0, 50, 57])
 def test_it_runs_beside_the_radios_minutes(bench: Bench, profile: int, second: int) -> None:
     wearer, _ = bench.hand_out("tested"), bench.hand_out("neighbour", 1.0)
     listened_us = bench.lockstep.usage_of(wearer.token).listen_us
@@ -318,11 +318,12 @@ def test_a_test_at_the_turn_of_a_slot_does_not_carry_an_id_over(
         begin(wearer)
         bench.live(30)
     bench.live_until(START_S + 900 * 5)
+    behind_us = bench.lockstep.now_us - wearer.status()["t"] * 1000  # slots turn by its own clock
     slots: dict[bytes, set[int]] = {}
     for broadcast in wearer.token.station.broadcasts:
         end_us = broadcast.end_us or bench.lockstep.now_us
-        for at_us in (broadcast.start_us, max(broadcast.start_us, end_us - 2_500_000)):
+        for at_us in (broadcast.start_us, max(broadcast.start_us, end_us - 300_000)):
             for name in (broadcast.data, broadcast.address):
-                slots.setdefault(name, set()).add(at_us // SECOND_US // 900)
+                slots.setdefault(name, set()).add((at_us - behind_us) // SECOND_US // 900)
     assert [found for found in slots.values() if len(found) > 1] == []
     assert wearer.status()["ar"] == 0

@@ -300,7 +300,7 @@ class FailingHal(hal_esp32.Esp32Hal):
     async def scan(self, duration_ms):
         raise ValueError("the radio is gone")
 
-app.start(lambda: FailingHal(hal_esp32.read_board_file()), hal_esp32.restart)
+app.start(lambda: FailingHal(hal_esp32.read_board_file("/rom/board.json")), hal_esp32.restart)
 """
 
 FAILING_HANDLER = """
@@ -310,7 +310,7 @@ class FailingHal(hal_esp32.Esp32Hal):
     def random_bytes(self, count):
         raise ZeroDivisionError("no noise")
 
-app.start(lambda: FailingHal(hal_esp32.read_board_file()), hal_esp32.restart)
+app.start(lambda: FailingHal(hal_esp32.read_board_file("/rom/board.json")), hal_esp32.restart)
 """
 
 

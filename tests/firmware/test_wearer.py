@@ -3,15 +3,11 @@
 from pathlib import Path
 
 import pytest
-from tests.firmware.bench import BLUE_PIN, BUTTON_PIN, GREEN_PIN, RED_PIN, SECOND_US, Bench, Wearer, with_board
+from tests.firmware.bench import BUZZER_PIN, GREEN_PIN, SECOND_US, Bench, Wearer, with_board
 
 from bzvirtual.application import Application
-from bzvirtual.errors import TokenDied
-from bzvirtual.process import POWER_ON
 from bzwire import messages
-from bzwire.page import CLOCK_KEPT
 
-BUZZER_PIN = 7
 CHARGE_MV, GOOD_MV = 3500, 3900
 ASK = {"f": 0, "t": 1 << 20}
 
@@ -54,20 +50,6 @@ def notice(wearer: Wearer, on: int) -> None:
 def battery(wearer: Wearer, millivolts: int) -> None:
     wearer.bench.lockstep.set_battery_mv(wearer.token, millivolts)
     wearer.bench.live(61)
-
-
-def is_off(wearer: Wearer) -> bool:
-    """Nothing on the air or the light for three minutes, and no answer."""
-    bench = wearer.bench
-    since_s, sent = bench.now_s, len(bench.sniffed)
-    bench.live(185)
-    dark = not [flash for flash in wearer.flashes() if flash[0] >= since_s]
-    silent = all(sniffed.name != wearer.token.station.name for sniffed in bench.sniffed[sent:])
-    try:
-        wearer.plain(messages.CMD_INFO, {})
-    except TokenDied:
-        return dark and silent and not wearer.token.station.broadcasts[-1].on_air_at(bench.lockstep.now_us)
-    return False
 
 
 # -- light ----------------------------------------------------------------------------------------------------------
@@ -194,11 +176,6 @@ def asleep_now(wearer: Wearer) -> bool:
 
 
 # -- button, held ---------------------------------------------------------------------------------------------------
-def buzzes_ms(wearer: Wearer) -> list[int]:
-    changes = [(at_us, level) for at_us, pin, level in wearer.light if pin == BUZZER_PIN]
-    return [(off - on) // 1000 for (on, _), (off, _) in zip(changes[::2], changes[1::2], strict=True)]
-
-
 def test_three_seconds_without_a_question_release_nothing_and_do_not_buzz(bench: Bench) -> None:
     wearer = bench.hand_out("held")
     wearer.hold(4)
@@ -207,7 +184,7 @@ def test_three_seconds_without_a_question_release_nothing_and_do_not_buzz(bench:
     asks(wearer)
     bench.live(5)
     assert wearer.ask(messages.CMD_READ_RELEASE) == {"st": messages.RELEASE_WAITING}
-    assert buzzes_ms(wearer) == []
+    assert wearer.buzzes_ms() == []
 
 
 def test_the_buzzer_tells_that_three_seconds_are_over(bench: Bench) -> None:
@@ -217,171 +194,7 @@ def test_the_buzzer_tells_that_three_seconds_are_over(bench: Bench) -> None:
     pressed_s = bench.now_s
     wearer.hold(3.5)
     bench.live(1)
-    assert buzzes_ms(wearer) == [120]
-    begin_s = next(at_us for at_us, pin, _ in wearer.light if pin == BUZZER_PIN) / 1e6
+    assert wearer.buzzes_ms() == [120]
+    begin_s = next(at_us for at_us, pin, _ in wearer.light if pin == BUZZER_PIN) / SECOND_US
     assert begin_s - pressed_s == pytest.approx(3, abs=0.1)
     assert wearer.ask(messages.CMD_READ_RELEASE)["st"] == messages.RELEASE_GRANTED
-
-
-def test_ten_seconds_switch_off_with_a_buzz_and_five_red_blinks(bench: Bench) -> None:
-    wearer = bench.hand_out("going")
-    bench.live(90)
-    pressed_s = bench.now_s
-    wearer.hold(10.5)
-    bench.live(5)
-    last = [flash for flash in wearer.flashes() if flash[0] > pressed_s + 9.9]
-    assert [flash[1:] for flash in last] == [("r", 100)] * 5
-    assert last[-1][0] - last[0][0] == pytest.approx(0.8, abs=0.05)
-    assert buzzes_ms(wearer) == [120]
-    assert is_off(wearer)
-
-
-@pytest.mark.parametrize("held_s", [9.5, 4.0])
-def test_less_than_ten_seconds_leave_it_on(bench: Bench, held_s: float) -> None:
-    wearer = bench.hand_out("staying")
-    wearer.hold(held_s)
-    bench.live(5)
-    assert not is_off(wearer)
-
-
-def test_with_the_cable_in_it_cannot_be_switched_off(bench: Bench) -> None:
-    wearer = bench.hand_out("charging")
-    wearer.plug()
-    wearer.hold(12)
-    bench.live(3)
-    assert wearer.status()["bo"] == 1
-
-
-def test_a_long_yes_does_not_end_in_off(bench: Bench) -> None:
-    """Also without the cable's sense: some boards have none."""
-    wearer = bench.hand_out("eager")
-    asks(wearer)
-    bench.live(1)
-    wearer.hold(14)
-    bench.live(3)
-    assert wearer.ask(messages.CMD_READ_RELEASE)["st"] == messages.RELEASE_GRANTED
-    assert not is_off(wearer)
-
-
-def test_a_blank_token_can_be_switched_off_for_shipping(bench: Bench) -> None:
-    wearer = bench.add("shipped")
-    wearer.hold(11)
-    bench.live(3)
-    since_s = bench.now_s
-    bench.live(100)
-    assert not [flash for flash in wearer.flashes() if flash[0] >= since_s]
-
-
-# -- off and on -----------------------------------------------------------------------------------------------------
-def switched_off(bench: Bench, app: Application | None = None, lived_s: float = 10) -> Wearer:
-    wearer = bench.hand_out("off", app=app)
-    bench.live(lived_s)
-    wearer.hold(10.5)
-    bench.live(3)
-    return wearer
-
-
-def test_off_survives_a_reset_and_a_changed_battery(bench: Bench) -> None:
-    wearer = switched_off(bench)
-    bench.lockstep.restart(wearer.token)
-    assert is_off(wearer)
-    bench.lockstep.brown_out(wearer.token)
-    assert is_off(wearer)
-    bench.lockstep.cut_power(wearer.token)
-    bench.live(100)
-    bench.lockstep.restart(wearer.token, POWER_ON)
-    assert is_off(wearer)
-
-
-def test_two_seconds_of_the_button_switch_it_on_with_its_clock(bench: Bench) -> None:
-    wearer = switched_off(bench, lived_s=70)
-    bench.live(3600)
-    wearer.hold(2.5)
-    bench.live(70)
-    assert not is_off(wearer)
-    wearer.open_session()
-    status = wearer.status()
-    assert (status["ck"], status["fb"]) == (CLOCK_KEPT, 0)
-    assert status["t"] / 1000 == pytest.approx(bench.now_s, abs=1)
-    bench.lockstep.restart(wearer.token)
-    assert not is_off(wearer)
-
-
-def test_off_and_on_in_quick_turns_is_no_failure(bench: Bench) -> None:
-    wearer = switched_off(bench)
-    for _ in range(3):
-        wearer.hold(2.5)
-        bench.live(10)
-        wearer.hold(10.5)
-        bench.live(3)
-    wearer.hold(2.5)
-    bench.live(5)
-    assert wearer.plain(messages.CMD_INFO, {})["sm"] is False
-    assert is_pattern(seen(wearer, 301), WORKING)
-
-
-def test_a_shorter_press_does_not_switch_it_on(bench: Bench) -> None:
-    wearer = switched_off(bench)
-    for _ in range(3):
-        wearer.hold(1.5)
-        bench.live(1)
-    assert is_off(wearer)
-
-
-def test_the_hold_that_switched_it_off_does_not_switch_it_on_again(bench: Bench) -> None:
-    """Nobody lets go at the very second: off is off, however long the button is held on."""
-    wearer = bench.hand_out("pressed")
-    bench.live(10)
-    wearer.hold(20)
-    assert is_off(wearer)
-    wearer.hold(2.5)
-    bench.live(5)
-    assert not is_off(wearer)
-
-
-def test_the_cable_switches_it_on(bench: Bench) -> None:
-    wearer = switched_off(bench)
-    bench.lockstep.plug(wearer.token)
-    bench.live(90)
-    wearer.open_session()
-    assert wearer.status()["p"] == 0
-
-
-@pytest.mark.parametrize("by", ["button", "cable"])
-def test_where_the_pin_cannot_end_deep_sleep_off_is_as_good(
-    bench: Bench, tmp_path: Path, app: Application, by: str
-) -> None:
-    power = {"profile": "continuous", "sleep": "light"}
-    wearer = switched_off(bench, with_board(tmp_path / "simple", app, power=power))
-    assert is_off(wearer)
-    assert bench.lockstep.usage_of(wearer.token).asleep_us > 150e6
-    wearer.hold(1)
-    assert is_off(wearer)
-    bench.lockstep.restart(wearer.token)
-    assert is_off(wearer)
-    if by == "button":
-        wearer.hold(2.5)
-        bench.live(5)
-    else:
-        bench.lockstep.plug(wearer.token)
-        bench.live(65)
-    assert not is_off(wearer)
-
-
-def test_nothing_is_lost_when_it_is_switched_off_in_the_middle_of_a_window(bench: Bench) -> None:
-    wearer, _ = bench.hand_out("wearer"), bench.hand_out("neighbour", 1.0)
-    bench.live(150)
-    wearer.hold(10.5)
-    bench.live(700)
-    wearer.hold(3)
-    bench.live(10)
-    wearer.open_session()
-    pages = wearer.pages()
-    assert sum(record.scans for _, records in pages for record in records) in (2, 3)
-    assert [header.sequence for header, _ in pages] == list(range(1, wearer.status()["n"]))
-
-
-def test_no_pin_of_the_light_stays_lit_while_it_is_off(bench: Bench) -> None:
-    wearer = switched_off(bench)
-    levels = {pin: level for _, pin, level in wearer.light if pin != BUTTON_PIN}
-    assert {levels.get(pin, 0) for pin in (RED_PIN, GREEN_PIN, BLUE_PIN, BUZZER_PIN)} == {0}

@@ -14,8 +14,9 @@ from bzwire import bluezone, messages
 
 TICKS_PERIOD_MS = 1 << 30
 
-# What a page, a request of 512 bytes and an answer of 1 KiB may need on top, with 64-bit words.
-MARGIN_BYTES = 24 * 1024
+# What a request of 512 bytes, its answer and the tasks that wait may need on top, with 64-bit words. Page and answer
+# have buffers that are made once.
+MARGIN_BYTES = 20 * 1024
 
 
 @pytest.mark.parametrize("which", ["cpython", "micropython"])

@@ -51,7 +51,6 @@ WITHOUT_A_DEVICE = {
     "attach without a fleet": ("fleet attach --from {tmp}", "There is no virtual fleet in"),
     "press without a fleet": ("fleet press X --from {fleet}", "No attached fleet runs in"),
     "stop without a fleet": ("fleet stop --from {tmp}", "No attached fleet runs in"),
-    "score without a case": ("fleet score {fleet}", "No case in the registry"),
     "score without a fleet": ("fleet score {tmp}", "There is no virtual fleet in"),
 }
 

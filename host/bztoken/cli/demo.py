@@ -157,7 +157,7 @@ def _record_case(stage: _Stage, fleet: str, port: str) -> None:
     assert process.stderr is not None
     for line in process.stderr:
         answer(line.rstrip())
-        if line.startswith("Waiting"):
+        if line.startswith("Waiting: "):
             stage.run(["fleet", "press", ILL, "--from", fleet, "--hold-s", str(HOLD_S)])
             break
     output, complaint = process.communicate(timeout=90)
