@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +19,7 @@ from bztoken.errors import BztokenError
 from bztoken.home import Home
 from bztoken.registry import tokens
 from bztoken.registry.database import open_registry
+from bztoken.token_settings import Profile, Scheme
 from bzvirtual import attach as attaching
 from bzvirtual import realtime, world
 from bzvirtual.desk import Identity, identities_from_seed
@@ -33,20 +33,6 @@ DEFAULT_START = "2026-01-05"
 BOARD = "virtual"
 
 app = typer.Typer(no_args_is_help=True, help="Virtual tokens: run days of a world, or attach them to ports.")
-
-
-class Profile(StrEnum):
-    """How a token sleeps."""
-
-    CONTINUOUS = "continuous"
-    WINDOWED = "windowed"
-
-
-class Scheme(StrEnum):
-    """What a token broadcasts."""
-
-    BLUEZONE = "bluezone"
-    GAEN = "gaen"
 
 
 Folder = Annotated[Path, typer.Option("--from", help="Folder of the fleet.")]

@@ -8,7 +8,6 @@ import random
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +18,7 @@ from bztoken.cli.output import answer, answer_json, answer_table, say
 from bztoken.cli.registry import AsJson
 from bztoken.errors import BztokenError
 from bztoken.power import DAY_S, USABLE_SHARE, Budget, Figures, Schedule, deep_sleep_day, light_sleep_day, schedule_of
+from bztoken.token_settings import Profile
 from bzvirtual import application
 from bzvirtual.channel import Channel
 from bzvirtual.desk import Desk, identities_from_seed
@@ -36,13 +36,6 @@ SEED = 1
 ORIGIN = "computed from cited currents, not measured on a board"
 # Of a board's own description the schedule needs these; its pins would name hardware that the virtual board lacks.
 OWN_KEYS = ("name", "radio", "power", "clock")
-
-
-class Profile(StrEnum):
-    """Power profiles of the firmware."""
-
-    CONTINUOUS = "continuous"
-    WINDOWED = "windowed"
 
 
 def board_named(name: str) -> dict[str, Any]:
