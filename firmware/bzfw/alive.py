@@ -1,4 +1,4 @@
-"""Staying alive: counts boots and failed boots, feeds the watchdog while the radio's minutes go on, restarts in time.
+"""Staying alive: counts boots and failed boots, feeds the watchdog, restarts when the radio stands still and at night.
 
 A boot that does not live for a minute has failed; after three of them in a row the token starts in safe mode, in which
 only the console and the light run, and tries again after an hour.

@@ -12,6 +12,7 @@ from micropython import const
 
 from . import files
 from .device import OFF_PATH, Device
+from .radio import COLLECT_AFTER_BYTES
 from .server import Server
 
 TYPE_CHECKING = False
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from .hal import Hal
 
 
-# Garbage may grow to this before it is collected. Less keeps the heap tidier and costs time, with no bound at all an
-# answer of 1 KiB finds no room (DESIGN.md 8).
-_COLLECT_AFTER_BYTES = const(12 * 1024)
 # How long the button must be held to switch a token on that was switched off.
 _SWITCH_ON_MS = const(2000)
 _STEP_MS = const(100)
@@ -57,8 +55,8 @@ async def _main(hal: "Hal") -> None:
     asyncio.get_event_loop().set_exception_handler(task_died)
     started = asyncio.Event()
     device.on_provisioned = started.set
-    device.load()
-    gc.threshold(_COLLECT_AFTER_BYTES)
+    gc.threshold(COLLECT_AFTER_BYTES)
+    device.load()  # the windowed profile chooses a lower one
     for task in (device.alive.run, device.button.run, device.light.run, Server(device).run):
         asyncio.create_task(task())
     await started.wait()

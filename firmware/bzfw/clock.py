@@ -52,7 +52,7 @@ class Clock:
         self.changed = asyncio.Event()
         self._doubt_day = 0  # the last day that was not in doubt
         self._doubt_until_ms = 0
-        self._chip_looked_ms = 0
+        self._chip_looked_ms = -_CHIP_PERIOD_MS  # follow the chip at once: a reset forgets what it had said
         self._looked_ms = 0  # uptime at the last comparison of clock and ticks
         self._repaired = False
         self.state = CLOCK_UNSET
@@ -78,6 +78,7 @@ class Clock:
             self._hal.set_clock_unix_ms(chip_ms)
             self._base_raw_ms = self._base_ms = chip_ms
             self.state = CLOCK_RTC
+            self._save()
 
     def _load(self) -> "dict[str, Any]":
         try:
@@ -168,7 +169,7 @@ class Clock:
         if self.is_set():
             self._learn(unix_ms)
             if ahead_ms > _DOUBT_JUMP_MS:
-                self._doubt_day = max(self._doubt_day, self.now_ms() // _DAY_MS)
+                self._doubt_day = self.retention_day()
                 self._doubt_until_ms = unix_ms + DOUBT_MS
             elif ahead_ms < -_DOUBT_JUMP_MS:
                 self._doubt_until_ms = 0
@@ -179,8 +180,8 @@ class Clock:
         self.uptime_ms()
         self._look(unix_ms)
         self.state = CLOCK_SET
-        self._save()
         self.changed.set()
+        self._save()
 
     def _learn(self, unix_ms: int) -> None:
         true_ms = unix_ms - self._base_ms

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 
 from micropython import const
 
@@ -89,7 +90,10 @@ class Device:
         # The log key first: a token is provisioned once its identity is there, and then it must be able to seal.
         log_key.save()
         identity.save()
-        self.become(identity, log_key)
+        try:
+            self.become(identity, log_key)
+        except MemoryError:  # both files are written: a restart has room
+            self.restart_wanted = True
 
     def _schemes(self) -> "list[Scheme]":
         """The one to broadcast first, then the other if it is to be heard too."""
@@ -142,13 +146,16 @@ class Device:
     async def switch_off(self) -> None:
         """Off until the button is held again, or the cable comes: written down, so that a reset does not wake it."""
         await self.light.play(light.SWITCHING_OFF)
-        self.flush()
-        files.write_whole(OFF_PATH, b"")
+        try:
+            files.write_whole(OFF_PATH, b"")
+        except OSError as error:  # a full flash: off all the same, only a reset would wake it
+            sys.print_exception(error)
         self.alive.mark_planned()
         for _ in range(_RELEASE_LOOKS):  # else the hold that switched it off would switch it on again
             if not self.hal.button_is_down():
                 break
             await asyncio.sleep_ms(_RELEASE_LOOK_MS)
+        self.flush()
         self.hal.power_off()
 
     def tell_state(self) -> None:

@@ -123,8 +123,8 @@ class Hal(Protocol):
         """True when the board sees the cable; False when it does not, or cannot see one."""
         ...
 
-    def slow_down(self) -> None:
-        """Run the processor as slowly as the board's file says for the windowed profile."""
+    def run_slowly(self, slowly: bool) -> None:
+        """Run the processor as slowly as the board's file says for the windowed profile, or as fast as at boot."""
         ...
 
     def light_sleep(self, sleep_ms: int) -> bool:
@@ -140,7 +140,7 @@ class Hal(Protocol):
         ...
 
     def feed_watchdog(self) -> None:
-        """Not yet."""
+        """The program is alive: the time-out begins anew."""
         ...
 
     async def read_console(self) -> bytes:

@@ -101,7 +101,7 @@ class Esp32Hal:
         power = board.get("power", {})
         self.default_profile = PROFILE_WINDOWED if power.get("profile") == "windowed" else PROFILE_CONTINUOUS
         self.can_sleep = power.get("sleep") == "light"
-        self._cpu_hz = power.get("cpu_hz")
+        self._cpu_hz, self._boot_hz = power.get("cpu_hz"), machine.freq()
         self._deep_wake = power.get("deepsleep_wake")
         if power.get("hold_pin") is not None:  # some boards cut their own battery off unless told not to
             machine.Pin(power["hold_pin"], machine.Pin.OUT, value=1)
@@ -110,8 +110,8 @@ class Esp32Hal:
         self._rtc = machine.RTC()
         self._chip = self._make_chip(board.get("rtc"))
         self._light = self._make_light(board.get("light"))
-        self._button = self._make_button(board.get("button"))
         self._button_flag = asyncio.ThreadSafeFlag()
+        self._button = self._make_button(board.get("button"))
         self._button_level = False
         self._cable = _input(board.get("usb_sense"))
         self._make_battery(board.get("battery"))
@@ -293,7 +293,7 @@ class Esp32Hal:
 
     # -- power -------------------------------------------------------------------------------------------------------
     def _make_battery(self, battery: "dict[str, Any] | None") -> None:
-        self.battery_limits_mv = (int(battery["low_mv"]), int(battery["empty_mv"])) if battery else (0, 0)
+        self.battery_limits_mv = (int(battery.get("low_mv", 0)), int(battery.get("empty_mv", 0))) if battery else (0, 0)
         self._divider = battery["divider"] if battery else 0
         self._adc = machine.ADC(machine.Pin(battery["adc_pin"]), atten=machine.ADC.ATTN_11DB) if battery else None
 
@@ -303,9 +303,9 @@ class Esp32Hal:
     def cable_present(self) -> bool:
         return _is_active(self._cable)
 
-    def slow_down(self) -> None:
+    def run_slowly(self, slowly: bool) -> None:
         if self._cpu_hz:
-            machine.freq(self._cpu_hz)
+            machine.freq(self._cpu_hz if slowly else self._boot_hz)
 
     def light_sleep(self, sleep_ms: int) -> bool:
         if self.radio_is_on():

@@ -84,14 +84,14 @@ class GattReader:
 
     async def _hang_up(self) -> None:
         """No connection and no attempt may stay open: the next change of address would be refused."""
-        if self._over:
-            return
         try:
-            if self._connection == _NO_CONNECTION:
-                self._ble.gap_connect(None)
-                return
-            self._done.clear()
-            self._ble.gap_disconnect(self._connection)
-            await asyncio.wait_for_ms(self._done.wait(), _FAREWELL_MS)
+            if self._connection == _NO_CONNECTION and not self._over:
+                self._done.clear()
+                self._ble.gap_connect(None)  # its end is told later, or a connection that was faster
+                await asyncio.wait_for_ms(self._done.wait(), _FAREWELL_MS)
+            if self._connection != _NO_CONNECTION and not self._over:
+                self._done.clear()
+                self._ble.gap_disconnect(self._connection)
+                await asyncio.wait_for_ms(self._done.wait(), _FAREWELL_MS)
         except (OSError, asyncio.TimeoutError):
             return

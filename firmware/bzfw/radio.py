@@ -1,7 +1,7 @@
 """The radio's minute: close the window, change ID and address on the slot, advertise and listen as the profile says.
 
 `continuous` advertises all the time and listens 4 s at a random moment of the minute; `windowed` is `schedule`'s.
-Everything that writes flash happens at the start of a minute, never inside a scan.
+Pages are written at the start of a minute, not inside a scan; only what a station asks for may write at other times.
 """
 
 import asyncio
@@ -30,8 +30,11 @@ _WINDOWED_INTERVAL_MS = const(50)  # the windows are short, and there are few of
 _SCAN_MS = const(4000)
 _RING_SLOTS = const(48)
 _TURN_MS = const(100)
+# Garbage may grow to this before it is collected. Less keeps the heap tidier and costs time, with no bound at all an
+# answer of 1 KiB finds no room (DESIGN.md 8).
+COLLECT_AFTER_BYTES = 12 * 1024
 # A token that sleeps hears little and has time: what lasts then lies closer together (DESIGN.md 8).
-_COLLECT_AFTER_BYTES = const(4 * 1024)
+_SLEEPER_COLLECTS_AFTER_BYTES = const(4 * 1024)
 _MARGIN_MS = const(50)  # a window ends so long before its slot
 _CONTINUOUS = const(-1)  # kind of the scan in the profile of that name; others: schedule.REGULAR and so on
 # The scan falls anywhere in the minute but its first seconds (flash, new ID) and so that it ends inside.
@@ -82,12 +85,14 @@ class Radio:
         self._hears_bluezone = KIND_BLUEZONE in [scheme.kind for scheme in schemes]
 
     def change_schemes(self, schemes: "list[Scheme]") -> None:
-        """Broadcast the first from the next minute on, hear all from now on."""
+        """Broadcast the first from the next minute or window on, hear all from now on."""
         self.finish_window()
+        listening, self._listening = self._listening, False  # should there be no room: nothing to write twice
         self._window.widen(_widest(schemes))
         self._recorder.make_room(_widest(schemes))
         self._use(schemes)
         self._slot = -1
+        self._listening = listening
         self.begin_window()
 
     def _random_ms(self, low: int, high: int) -> int:
@@ -110,11 +115,13 @@ class Radio:
 
             self._schedule = Schedule(self._random_ms)
             self._silence()
-            self._hal.slow_down()
-            gc.threshold(_COLLECT_AFTER_BYTES)
+            self._hal.run_slowly(True)
+            gc.threshold(_SLEEPER_COLLECTS_AFTER_BYTES)
         elif not windowed and self._schedule is not None:
             self._schedule = None
             self._slot = -1
+            self._hal.run_slowly(False)
+            gc.threshold(COLLECT_AFTER_BYTES)
         self._rest.allowed = windowed and self._hal.can_sleep
 
     async def _run_minute(self) -> None:
@@ -162,12 +169,11 @@ class Radio:
         """Advertise and listen at once: on most boards the receiver costs no more than a radio that waits."""
         await self._take_turn()  # the self-test may hold the radio
         self._busy = False
-        slot_ms = self._own.slot_s * 1000
-        length_ms = min(length_ms, slot_ms - self._clock.now_ms() % slot_ms - _MARGIN_MS)
-        if length_ms <= 0:
-            return
         fresh = self._wake_radio() and self._clock.now_s() // self._own.slot_s == self._slot
         if not fresh and not self._take_slot():
+            return
+        length_ms = min(length_ms, self._left_of_slot_ms())  # only now: switching on and storing a key take time
+        if length_ms <= 0:
             return
         self._broadcast(_WINDOWED_INTERVAL_MS)
         schedule.begin(kind)
@@ -175,6 +181,10 @@ class Radio:
             await asyncio.sleep_ms(length_ms)
         schedule.end(kind)
         self._silence()
+
+    def _left_of_slot_ms(self) -> int:
+        """How long the present ID may still be on the air; negative when its slot is over."""
+        return (self._slot + 1) * self._own.slot_s * 1000 - self._clock.now_ms() - _MARGIN_MS
 
     def _wake_radio(self) -> bool:
         """True when the radio was on already; False when it was switched on, with an address still to be drawn."""
@@ -244,12 +254,16 @@ class Radio:
             self._recorder.saving = True
             return False
         await self._take_turn()
+        if self.own_id:
+            listen_ms = min(listen_ms, self._left_of_slot_ms())  # the turn may have come late
+        if listen_ms <= 0:
+            self._busy = False
+            return True
         self._kind = kind
         await self._hal.scan(listen_ms)
         self._window.listened_ms += listen_ms
         if self.phones is not None:
-            slot_ms = self._own.slot_s * 1000
-            for phone_id, rssi_dbm in await self.phones.read(slot_ms - self._clock.now_ms() % slot_ms):
+            for phone_id, rssi_dbm in await self.phones.read(self._left_of_slot_ms()):
                 self._add_phone(phone_id, rssi_dbm)
         self._busy = False
         return True
@@ -265,13 +279,15 @@ class Radio:
         """
         if not self._clock.is_set() or self._device.battery.is_empty():
             return None
-        self._test_heard = []
+        await self._take_turn()  # a window that is open now ends with silence
+        self._busy = False
         self._wake_radio()
         if not self.own_id:
             await self._change_id()
+        self._test_heard = []
+        own_id = self.own_id
         await self._scan(_CONTINUOUS, listen_ms)
-        own_id, heard = self.own_id, self._test_heard
-        self._test_heard = None
+        heard, self._test_heard = self._test_heard, None
         if self._schedule is not None:
             self._silence()
         return own_id, heard
@@ -284,7 +300,10 @@ class Radio:
             packet = self._ring.take()
             while packet is not None:
                 if self._listening:
-                    self._take(packet[0], packet[1])
+                    try:
+                        self._take(packet[0], packet[1])
+                    except MemoryError:  # one packet is not worth a restart
+                        self._ring.lose()
                 packet = self._ring.take()
 
     def _take(self, rssi_dbm: int, payload: memoryview) -> None:
@@ -298,7 +317,7 @@ class Radio:
                 self._window.add(self._now_ms // 1000, scheme.kind, parsed[0], rssi_dbm, parsed[1])
                 # A Bluezone phone announces no TX power; it is no company for a token that sleeps.
                 is_token = scheme.kind != KIND_BLUEZONE or parsed[1] != TX_POWER_UNKNOWN
-                if self._schedule is not None and is_token:
+                if self._schedule is not None and self._kind != _CONTINUOUS and is_token:
                     self._schedule.heard(self._kind, self._now_ms, parsed[0])
             return
         if self._hears_bluezone and is_iphone(payload):

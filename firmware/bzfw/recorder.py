@@ -126,13 +126,19 @@ class Recorder:
         header.state = self._state()
         try:
             # The page goes under the key of the day on which it is written: the window's own may be hashed away.
-            self._log_key.advance_to(self._clock.now_s())
+            self._advance_log_key()
             header.log_key_number = self._log_key.number
             records = self._marked(window)
             length = seal_into(self._page, header, records, self._log_key.key, self._hal.encrypt_blocks)
             self._log.append(day_of(window.start_s), memoryview(self._page)[:length])
             self._log.delete_older(self._clock.retention_day(), self._settings.retention_days)
-        except (OSError, MemoryError):
+        except (OSError, MemoryError, ValueError):
+            self.failed_writes += 1
+
+    def _advance_log_key(self) -> None:
+        try:
+            self._log_key.advance_to(self._clock.now_s())
+        except OSError:  # a full flash: the key has gone forward all the same, and the page makes room for itself
             self.failed_writes += 1
 
     def _state(self) -> int:

@@ -63,7 +63,7 @@ class Rest:
             if self._may_sleep():
                 await asyncio.sleep_ms(0)  # whoever is due goes first
                 sleep_ms = min(left_ms, self._next_task_ms(), _LONGEST_SLEEP_MS)
-                if sleep_ms >= _SHORTEST_SLEEP_MS:
+                if sleep_ms >= _SHORTEST_SLEEP_MS and self._may_sleep():  # somebody may have come meanwhile
                     if hal.light_sleep(sleep_ms):
                         self.stay_awake()
                     continue

@@ -60,6 +60,10 @@ class ScanRing:
         at = self._head * _ADDRESS_BYTES
         return bytes(self._addresses[at : at + _ADDRESS_BYTES])
 
+    def lose(self) -> None:
+        """The packet that `take` gave last could not be used."""
+        self._lost += 1
+
     def take_lost(self) -> int:
         """Packets lost since this was last asked."""
         lost, self._lost = self._lost, 0

@@ -57,7 +57,7 @@ class Schedule:
             check_ms = self._check_ms - _REGULAR_MS // 2
             if start_ms <= check_ms < start_ms + _MINUTE_MS:
                 plans.append((CHECK, check_ms, _REGULAR_MS))
-            elif check_ms < start_ms:
+            elif not start_ms <= check_ms < start_ms + 2 * _MINUTE_MS:  # past, or of a clock that was set since
                 self._check_ms = 0
         plans.sort(key=lambda plan: plan[1])
         return plans

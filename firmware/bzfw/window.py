@@ -67,7 +67,7 @@ class Window:
         self._scan = (self._scan + 1) & 0xFF  # only told apart from the one before
 
     def add(self, now_s: int, kind: int, rotating_id: bytes, rssi_dbm: int, tx_power_dbm: int) -> None:
-        """One packet heard. kind: a KIND_* of bzwire.page with its RECORD_* flags."""
+        """One packet heard. kind: a KIND_* of bzwire.page_format with its RECORD_* flags."""
         at_s = min(max(now_s - self.start_s, 0), _MAX_U16)
         row = self._row_of(rotating_id)
         if row < 0:
