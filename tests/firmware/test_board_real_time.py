@@ -72,7 +72,9 @@ class Desk:
         return True
 
     def order(self, do: str, **what: Any) -> dict[str, Any]:
-        return order(self._folder, do=do, token=self._port.label, **what)
+        answer = order(self._folder, do=do, token=self._port.label, **what)
+        time.sleep(0.3)  # order and console reach the board on two ways: what is said next must not overtake it
+        return answer
 
     def sleeps(self, wanted: bool = True, patience_s: float = 5) -> bool:
         end = time.monotonic() + patience_s
