@@ -40,6 +40,11 @@ RC_BAD_REQUEST = 6
 RC_BAD_CURSOR = 7
 RC_NOT_CONSENTED = 8
 RC_STORAGE = 9
+RC_EXPIRED = 10
+RC_NOT_ALLOWED = 11
+RC_OLDER = 12
+RC_BAD_ARCHIVE = 13
+RC_WRONG_BUILD = 14
 
 # Error numbers of the standard MCUmgr groups that we answer with (MGMT_ERR_* of the SMP specification).
 MGMT_EUNKNOWN = 1

@@ -82,6 +82,29 @@ def page_keys(log_key: bytes) -> "tuple[bytes, bytes]":
     return hmac_sha256(log_key, b"bz-page-enc")[:16], hmac_sha256(log_key, b"bz-page-tag")
 
 
+def courier_key(auth: bytes, courier_id: bytes, last_day: int) -> bytes:
+    """The auth key of one courier's computer with one token, until `last_day` (UTC day number) is over (32 bytes).
+
+    The token computes it from what the courier says of itself; the courier holds nothing from which the auth key
+    follows. Raises OutOfRange for a day past 32 bits.
+    """
+    if not 0 <= last_day < 1 << 32:
+        raise OutOfRange("day out of range")
+    return hmac_sha256(auth, b"bz-courier", courier_id, struct.pack(">I", last_day))
+
+
+def update_mac(auth: bytes, digest: bytes, size: int, forced: bool, version: str) -> bytes:
+    """What a station shows to let a token take an application archive (32 bytes).
+
+    digest: SHA-256 of the archive; size: its bytes; forced: also when it is older. Raises OutOfRange for a size past
+    32 bits.
+    """
+    if not 0 <= size < 1 << 32:
+        raise OutOfRange("archive size out of range")
+    key = hmac_sha256(auth, b"bz-update")
+    return hmac_sha256(key, digest, struct.pack(">IB", size, 1 if forced else 0), version.encode())
+
+
 def token_proof(auth: bytes, host_nonce: bytes, token_nonce: bytes) -> bytes:
     """What the token shows to prove that it holds the auth key (16 bytes)."""
     return hmac_sha256(auth, b"T", host_nonce, token_nonce)[:MAC_BYTES]

@@ -30,6 +30,14 @@ CMD_READ_RELEASE = 9
 CMD_SETTINGS = 10
 CMD_SELF_TEST = 11
 CMD_READ_SELF_TEST = 12
+CMD_LOCATE = 13
+CMD_WIPE = 14
+CMD_UPDATE_BEGIN = 15
+CMD_UPDATE_WRITE = 16
+CMD_UPDATE_FINISH = 17
+
+# What a courier's computer, which holds no key of the registry, may ask of a token; the clock only while it is unset.
+COURIER_COMMANDS = (CMD_STATUS, CMD_READ, CMD_SET_CLOCK)
 
 # The times that a clock may be set to. Before the first, 2026-01-01 UTC, no token was made: a clock that says less was
 # never set. After the second, 2100-01-01 UTC, nobody wears one, and window starts would not fit 32 bits.
@@ -54,7 +62,10 @@ RELEASE_WAITING = 1  # the light asks, the wearer has not answered
 RELEASE_GRANTED = 2
 
 RELEASE_TIMEOUT_S = 60
-MAX_READ_BYTES = 1024
+MAX_READ_BYTES = 2048  # what INFO tells as `rb`
+OLD_MAX_READ_BYTES = 1024  # of tokens that do not tell it: versions 0.1 and 0.2
+MAX_LOCATE_S = 120
+COURIER_ID_BYTES = 8
 MAX_COUNTER = 0xFFFFFFFF
 
 

@@ -31,6 +31,8 @@ LINE_NEXT = b"\x04\x14"
 LINE_PAYLOAD_BYTES = 93  # 124 base64 characters
 FRAME_OVERHEAD_BYTES = 4
 MAX_MESSAGE_BYTES = 4096  # of anything this decoder accepts; a server may tell less
+# Two whole lines, 254 bytes: what fits into the 260 bytes that a UART without flow control keeps for a busy token.
+MAX_REQUEST_BYTES = 182
 
 
 def _crc_table() -> "array[int]":

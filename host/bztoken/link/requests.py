@@ -22,6 +22,11 @@ class TokenRefusal(IntEnum):
     BAD_CURSOR = errors.RC_BAD_CURSOR
     NOT_CONSENTED = errors.RC_NOT_CONSENTED
     STORAGE = errors.RC_STORAGE
+    EXPIRED = errors.RC_EXPIRED
+    NOT_ALLOWED = errors.RC_NOT_ALLOWED
+    OLDER = errors.RC_OLDER
+    BAD_ARCHIVE = errors.RC_BAD_ARCHIVE
+    WRONG_BUILD = errors.RC_WRONG_BUILD
 
 
 class TokenErrorV1(ErrorV1):
@@ -51,7 +56,8 @@ class EmptyResponse(WriteResponse):
 
 
 class InfoResponse(WriteResponse):
-    """What anybody may know: protocol, firmware, board, provisioned or not, clock state, safe mode (since 0.2).
+    """What anybody may know: protocol, firmware, board, provisioned or not, clock state, safe mode (since 0.2), most
+    bytes of a READ and the interpreter's build (since 0.3).
 
     Fields of a newer token are passed over: that it is newer is told by `p`.
     """
@@ -65,6 +71,8 @@ class InfoResponse(WriteResponse):
     pr: bool
     ck: int
     sm: bool = False
+    rb: int = messages.OLD_MAX_READ_BYTES
+    mp: int | None = None
 
 
 class Info(TokenRequest):
@@ -99,6 +107,13 @@ class Hello(TokenRequest):
     _COMMAND_ID = messages.CMD_HELLO
     _Response = HelloResponse
     nh: bytes
+
+
+class CourierHello(Hello):
+    """The same from a courier: its number and the last UTC day of its pass."""
+
+    ci: bytes
+    cd: int
 
 
 class Authenticate(TokenRequest):
@@ -181,6 +196,36 @@ class ReadSelfTest(SealedRequest):
     _COMMAND_ID = messages.CMD_READ_SELF_TEST
 
 
+class Locate(SealedRequest):
+    """See SPEC.md."""
+
+    _COMMAND_ID = messages.CMD_LOCATE
+
+
+class Wipe(SealedRequest):
+    """See SPEC.md."""
+
+    _COMMAND_ID = messages.CMD_WIPE
+
+
+class UpdateBegin(SealedRequest):
+    """See SPEC.md."""
+
+    _COMMAND_ID = messages.CMD_UPDATE_BEGIN
+
+
+class UpdateWrite(SealedRequest):
+    """See SPEC.md."""
+
+    _COMMAND_ID = messages.CMD_UPDATE_WRITE
+
+
+class UpdateFinish(SealedRequest):
+    """See SPEC.md."""
+
+    _COMMAND_ID = messages.CMD_UPDATE_FINISH
+
+
 SEALED: dict[int, type[SealedRequest]] = {
     messages.CMD_STATUS: Status,
     messages.CMD_READ: Read,
@@ -191,7 +236,12 @@ SEALED: dict[int, type[SealedRequest]] = {
     messages.CMD_SETTINGS: ChangeSettings,
     messages.CMD_SELF_TEST: SelfTest,
     messages.CMD_READ_SELF_TEST: ReadSelfTest,
+    messages.CMD_LOCATE: Locate,
+    messages.CMD_WIPE: Wipe,
+    messages.CMD_UPDATE_BEGIN: UpdateBegin,
+    messages.CMD_UPDATE_WRITE: UpdateWrite,
+    messages.CMD_UPDATE_FINISH: UpdateFinish,
 }
 
-# Commands that firmware 0.1 does not have: it refuses them as a bad request.
-SINCE_0_2 = frozenset((messages.CMD_SETTINGS, messages.CMD_SELF_TEST, messages.CMD_READ_SELF_TEST))
+# Commands that firmware 0.1 or 0.2 does not have: it refuses them as a bad request.
+LATER = frozenset(number for number in SEALED if number >= messages.CMD_SETTINGS)

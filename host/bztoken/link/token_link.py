@@ -265,7 +265,7 @@ class TokenLink:
         try:
             return await self._sealed(number, fields)
         except TokenRefused as refused:
-            if refused.code == TokenRefusal.BAD_REQUEST and number in requests.SINCE_0_2:
+            if refused.code == TokenRefusal.BAD_REQUEST and number in requests.LATER:
                 raise TokenTooOld from None
             if refused.code not in (TokenRefusal.NOT_AUTHENTICATED, TokenRefusal.BAD_MAC):
                 raise

@@ -12,7 +12,11 @@ class Base(DeclarativeBase):
 
 
 class Token(Base):
-    """A token that this registry has provisioned."""
+    """A token that this registry has provisioned.
+
+    alarm: why it is not to be trusted as it is ("clone": two devices with one identity; "rollback": it counts lower
+    than it did); last_seen_s: when a station or a courier last spoke with it.
+    """
 
     __tablename__ = "tokens"
     __table_args__ = (UniqueConstraint("uid", name="uq_tokens_uid"), UniqueConstraint("label", name="uq_tokens_label"))
@@ -24,10 +28,28 @@ class Token(Base):
     board: Mapped[str] = mapped_column(String(80))
     state: Mapped[str] = mapped_column(String(20))
     provisioned_at_s: Mapped[int] = mapped_column(BigInteger)
+    alarm: Mapped[str | None] = mapped_column(String(20))
+    last_seen_s: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class TokenEvent(Base):
+    """One step of a token's life, or something done to it: who, when, what; never why in words of a person."""
+
+    __tablename__ = "token_events"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token_id: Mapped[int] = mapped_column(ForeignKey("tokens.id"))
+    at_s: Mapped[int] = mapped_column(BigInteger)
+    event: Mapped[str] = mapped_column(String(20))
+    by: Mapped[str] = mapped_column(String(80))
+    detail: Mapped[str | None] = mapped_column(String(200))
 
 
 class Log(Base):
-    """What one device has heard: a token's pages, or one contact history of a phone."""
+    """What one device has heard: a token's pages, or one contact history of a phone.
+
+    safe_sequence: the highest page that the token may be told to delete; written in the transaction that stores it.
+    """
 
     __tablename__ = "logs"
     __table_args__ = (
@@ -41,13 +63,39 @@ class Log(Base):
     label: Mapped[str] = mapped_column(String(200))
     digest: Mapped[bytes | None] = mapped_column(LargeBinary(32))
     imported_at_s: Mapped[int] = mapped_column(BigInteger)
+    safe_sequence: Mapped[int] = mapped_column(BigInteger, server_default="0")
+
+
+class ClockPoint(Base):
+    """What one token's clock said at one moment of true time, and whether it was set then.
+
+    at_ms: true time (unix ms) in the middle of the question's round trip; uncertainty_ms: half of that round trip;
+    clock_ms: what the token said, None while its clock was not set; boot_id, uptime_ms: of the token then;
+    next_sequence: the first page that it wrote after this moment; was_set: its clock was set to the true time then.
+    """
+
+    __tablename__ = "clock_points"
+    __table_args__ = (UniqueConstraint("log_id", "at_ms", name="uq_clock_points_log_id_at_ms"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    log_id: Mapped[int] = mapped_column(ForeignKey("logs.id"))
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+    uncertainty_ms: Mapped[int] = mapped_column(BigInteger)
+    clock_ms: Mapped[int | None] = mapped_column(BigInteger)
+    boot_id: Mapped[int] = mapped_column(BigInteger)
+    uptime_ms: Mapped[int] = mapped_column(BigInteger)
+    next_sequence: Mapped[int] = mapped_column(BigInteger)
+    was_set: Mapped[bool]
+    drift_bound_ppm: Mapped[int]
 
 
 class Page(Base):
     """A log page as it came from the token, with the header spelled out.
 
     version: of the page format, 1 for pages stored before there were others. listened_ds: tenths of a second for which
-    the radio listened; page_state: STATE_ bits of bzwire.page; both None where version 1 did not tell them.
+    the radio listened; page_state: STATE_ bits of bzwire.page; both None where version 1 did not tell them. The header's
+    times are as the token's clock had them; shift_ms: clock minus true time at the window's start, uncertainty_ms: how
+    far that may be off; both None while nothing is known of the clock.
     """
 
     __tablename__ = "pages"
@@ -69,13 +117,16 @@ class Page(Base):
     version: Mapped[int] = mapped_column(server_default="1")
     listened_ds: Mapped[int | None]
     page_state: Mapped[int | None]
+    shift_ms: Mapped[int | None] = mapped_column(BigInteger)
+    uncertainty_ms: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Sighting(Base):
     """One ID heard in one window (token), or one line of a contact history (phone: packets 1, scan_period_s 0).
 
     rotating_id: 12 bytes of Bluezone, or a 16-byte RPI of GAEN, whose metadata is in aem. stale: heard for longer than
-    an ID lives, so somebody replays it; connected: read over a connection, from an iPhone.
+    an ID lives, so somebody replays it; connected: read over a connection, from an iPhone. Times are true times as far
+    as the device's clock is known, to uncertainty_s; None: nothing is known of its clock.
     """
 
     __tablename__ = "sightings"
@@ -98,10 +149,35 @@ class Sighting(Base):
     aem: Mapped[bytes | None] = mapped_column(LargeBinary(4))
     stale: Mapped[bool] = mapped_column(server_default=false())
     connected: Mapped[bool] = mapped_column(server_default=false())
+    uncertainty_s: Mapped[int | None]
+
+
+class Courier(Base):
+    """A computer without the master key that may sync tokens until a day is over.
+
+    number: what it says of itself to a token; public_key: of the Ed25519 signature on its bundles.
+    """
+
+    __tablename__ = "couriers"
+    __table_args__ = (
+        UniqueConstraint("number", name="uq_couriers_number"),
+        UniqueConstraint("name", name="uq_couriers_name"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    number: Mapped[bytes] = mapped_column(LargeBinary(8))
+    public_key: Mapped[bytes] = mapped_column(LargeBinary(32))
+    issued_at_s: Mapped[int] = mapped_column(BigInteger)
+    last_day: Mapped[str] = mapped_column(String(10))
+    state: Mapped[str] = mapped_column(String(20))
 
 
 class Sync(Base):
-    """One cable connection with a token."""
+    """One cable connection with a token, and how the token was then; courier_id: when a courier made it.
+
+    The fields from boot_id on are what the token said of itself (SPEC.md "Status"), None where it did not.
+    """
 
     __tablename__ = "syncs"
 
@@ -116,6 +192,16 @@ class Sync(Base):
     pages_known: Mapped[int]
     damaged_sequence: Mapped[int | None] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(String(20))
+    courier_id: Mapped[int | None]  # of couriers; a foreign key cannot be added to a table that is there
+    firmware: Mapped[str | None] = mapped_column(String(20))
+    boot_id: Mapped[int | None] = mapped_column(BigInteger)
+    uptime_ms: Mapped[int | None] = mapped_column(BigInteger)
+    battery_mv: Mapped[int | None]
+    battery_state: Mapped[int | None]
+    flash_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    flash_free_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    lost_results: Mapped[int | None] = mapped_column(BigInteger)
+    drift_ppm: Mapped[int | None]
 
 
 class Case(Base):
@@ -133,7 +219,10 @@ class Case(Base):
 
 
 class CaseKey(Base):
-    """One entry of a case list: a day key and the span in which its chain was on the air."""
+    """One entry of a case list: a day key and the span in which its chain was on the air.
+
+    uncertainty_s: how far the clock of the device that broadcast it may have been off; None: nothing is known.
+    """
 
     __tablename__ = "case_keys"
 
@@ -145,6 +234,7 @@ class CaseKey(Base):
     slots_per_day: Mapped[int]
     time_end_s: Mapped[int] = mapped_column(BigInteger)
     tx_power_dbm: Mapped[int | None]
+    uncertainty_s: Mapped[int | None]
 
 
 class Batch(Base):
