@@ -167,7 +167,7 @@ def test_a_command_that_the_firmware_lacks_asks_for_an_update(
     clinic_of_an: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(requests.SEALED, UNKNOWN_COMMAND, NewerCommand)
-    monkeypatch.setattr(requests, "SINCE_0_2", {UNKNOWN_COMMAND})
+    monkeypatch.setattr(requests, "LATER", {UNKNOWN_COMMAND})
     with attached(clinic_of_an.fleet) as there:
         port = there.ports[AN]
         with pytest.raises(TokenTooOld, match="too old for this command"):

@@ -93,9 +93,9 @@ class Page(Base):
     """A log page as it came from the token, with the header spelled out.
 
     version: of the page format, 1 for pages stored before there were others. listened_ds: tenths of a second for which
-    the radio listened; page_state: STATE_ bits of bzwire.page; both None where version 1 did not tell them. The header's
-    times are as the token's clock had them; shift_ms: clock minus true time at the window's start, uncertainty_ms: how
-    far that may be off; both None while nothing is known of the clock.
+    the radio listened; page_state: STATE_ bits of bzwire.page; both None where version 1 did not tell them. Times are
+    as the token's clock had them; shift_ms: clock minus true time at the window's start, uncertainty_ms: how far that
+    may be off; both None while nothing is known of the clock.
     """
 
     __tablename__ = "pages"
