@@ -10,15 +10,22 @@ import struct
 
 from micropython import const
 
+from bzwire.cbor import Pieces
 from bzwire.errors import WireError
 from bzwire.page_format import HEADER_BYTES, MIN_PAGE_BYTES, V1_HEADER_BYTES, read_header
 
 from . import files
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 FOLDER = "/log"
 QUARANTINE = "/bad"
 STATE_PATH = "/log_state"
+_EIO = const(5)
 _ENOSPC = const(28)  # no space left; the ESP32's errno module does not name it
+_PIECE_BYTES = const(256)  # read from flash at a time
 _STATE = "<II"  # highest sequence acknowledged, highest deleted
 
 
@@ -50,6 +57,31 @@ def _parse_name(name: str) -> "tuple[int, int] | None":
         return int(name[:6]), int(name[7:17])
     except ValueError:
         return None
+
+
+class Stretch(Pieces):
+    """Bytes of a day file, read piece by piece, and anew each time: no answer needs a buffer of its own size.
+
+    Nothing may write the log between two readings of one answer, or its MAC is of other bytes. Raises OSError when the
+    file is shorter than it was.
+    """
+
+    def __init__(self, path: str, start: int, count: int) -> None:
+        self._path = path
+        self._start = start
+        self._length = count
+
+    def __iter__(self) -> "Iterator[memoryview]":
+        left = self._length
+        view = memoryview(bytearray(min(left, _PIECE_BYTES)))
+        with open(self._path, "rb") as file:
+            file.seek(self._start)
+            while left:
+                got = file.readinto(view[:left] if left < len(view) else view)
+                if not got:
+                    raise OSError(_EIO)
+                yield view[:got]
+                left -= got
 
 
 class DayLog:
@@ -156,7 +188,7 @@ class DayLog:
         """Of all pages."""
         return sum([day_file.size for day_file in self._files])
 
-    def read(self, sequence: int, offset: int, count: int) -> "tuple[int, bytes] | None":
+    def read(self, sequence: int, offset: int, count: int) -> "tuple[int, bytes | Stretch] | None":
         """(sequence, bytes): up to `count` bytes from `offset` inside the page `sequence`, running on over later pages
         of the same file. A page that is gone is answered with the next one there is, from its beginning; None at the
         end of the log.
@@ -165,13 +197,9 @@ class DayLog:
             if sequence <= day_file.last and day_file.last >= day_file.first:
                 if sequence < day_file.first:
                     sequence, offset = day_file.first, 0
-                start = self._find(day_file, sequence)
-                count = min(count, day_file.size - start - offset)
-                if count <= 0:
-                    return sequence, b""
-                with open(day_file.path(), "rb") as file:
-                    file.seek(start + offset)
-                    return sequence, file.read(count)
+                start = self._find(day_file, sequence) + offset
+                count = min(count, day_file.size - start)
+                return sequence, Stretch(day_file.path(), start, count) if count > 0 else b""
         return None
 
     def _find(self, day_file: DayFile, sequence: int) -> int:
@@ -179,11 +207,12 @@ class DayLog:
         at_sequence, at = day_file.first, 0
         if day_file.first <= self._cursor[0] <= sequence:
             at_sequence, at = self._cursor
-        with open(day_file.path(), "rb") as file:
-            while at_sequence < sequence:
-                file.seek(at)
-                at += read_header(file.read(HEADER_BYTES)).length
-                at_sequence += 1
+        if at_sequence < sequence:
+            with open(day_file.path(), "rb") as file:
+                while at_sequence < sequence:
+                    file.seek(at)
+                    at += read_header(file.read(HEADER_BYTES)).length
+                    at_sequence += 1
         self._cursor = (sequence, at)
         return at
 

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from .device import Device
 
-# Told by the parameters command: the largest packet taken, and how many at a time.
-_BUFFER_BYTES = const(512)
+# Told by the parameters command: how many requests of the largest size the token takes at a time.
 _BUFFER_COUNT = const(1)
 _ANSWERS = {smp.OP_READ: smp.OP_READ_RESPONSE, smp.OP_WRITE: smp.OP_WRITE_RESPONSE}
 
@@ -32,7 +31,7 @@ class Server:
     def __init__(self, token: "Device") -> None:
         self._token = token
         self._commands = Commands(token)
-        self._decoder = smp.LineDecoder(_BUFFER_BYTES)
+        self._decoder = smp.LineDecoder(smp.MAX_REQUEST_BYTES)
         self.failures = 0  # requests that ended in an exception nobody foresaw
 
     async def run(self) -> None:
@@ -54,21 +53,25 @@ class Server:
             return
         if request.op not in _ANSWERS:
             return
+        # A station is there, no developer. Noise on its cable makes a 0x03, and the prompt would be a dead token.
+        self._token.hal.ignore_ctrl_c()
         try:
             self._write(request, self._answer_fields(request))
         except MemoryError:  # a large answer found no room: a small one will
             self.failures += 1
             gc.collect()
             self._write(request, {"rc": MGMT_EUNKNOWN})
+        except OSError:  # the flash failed in the middle of an answer: the host misses its end, and asks again
+            self.failures += 1
 
     def _write(self, request: smp.Message, fields: "dict[str, Any]") -> None:
-        pieces = cbor.dump_parts(fields)
-        body_bytes = sum([len(memoryview(piece)) for piece in pieces])
+        body = cbor.dump_pieces(fields)
         answer = smp.Message(
             _ANSWERS[request.op], request.group, request.command, request.sequence, b"", request.version
         )
-        for line in smp.encode_pieces([answer.header(body_bytes)] + pieces):
-            self._token.hal.write_console(line)
+        write = self._token.hal.write_console
+        for line in smp.encode_pieces(cbor.Pieces((answer.header(len(body)), body))):
+            write(line)
 
     def _answer_fields(self, request: smp.Message) -> "dict[str, Any]":
         try:
@@ -92,7 +95,7 @@ class Server:
         if command == smp.OS_ECHO:
             return {"r": str(fields.get("d", ""))}
         if command == smp.OS_PARAMETERS:
-            return {"buf_size": _BUFFER_BYTES, "buf_count": _BUFFER_COUNT}
+            return {"buf_size": smp.MAX_REQUEST_BYTES, "buf_count": _BUFFER_COUNT}
         if command == smp.OS_RESET and op == smp.OP_WRITE:
             self._token.restart_wanted = True
             return {}

@@ -4,66 +4,75 @@ Definite lengths only, nesting bounded: input comes from strangers. The host rea
 against each other.
 """
 
-import struct
-
 from .errors import Malformed, OutOfRange, Truncated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from typing_extensions import Buffer
 
 MAX_DEPTH = 4
 MAX_ITEMS = 64
-_LONG_BYTES = 64  # from here on a copy costs more than a piece
+_LONG_BYTES = 64  # from here on a copy costs more than a piece; longer pieces find no room in a full heap
 
 _FALSE, _TRUE, _NULL = 0xF4, 0xF5, 0xF6
 _UINT, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP = 0, 1, 2, 3, 4, 5
 
 
 class Pieces:
-    """A byte string in pieces, which is written without ever being joined."""
+    """A byte string in pieces, which is written without ever being joined.
 
-    def __init__(self, parts: "list[Buffer]") -> None:
-        self.parts = parts
-        self.length = sum([len(memoryview(part)) for part in parts])
+    Going through it gives buffers, each good until the next one. A part is bytes of any kind, or Pieces, which may be
+    such as are made anew each time. `len` is the number of bytes.
+    """
+
+    def __init__(self, parts: "Sequence[Any]") -> None:
+        self._parts = parts
+        self._length = sum([len(part) for part in parts])
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> "Iterator[Buffer]":
+        for part in self._parts:
+            if isinstance(part, Pieces):
+                yield from part
+            else:
+                yield part
 
 
 def _head(major: int, value: int) -> bytes:
     major <<= 5
     if value < 24:
         return bytes([major | value])
-    if value < 0x100:
-        return struct.pack(">BB", major | 24, value)
-    if value < 0x10000:
-        return struct.pack(">BH", major | 25, value)
-    if value < 0x100000000:
-        return struct.pack(">BI", major | 26, value)
-    if value < 0x10000000000000000:
-        return struct.pack(">BQ", major | 27, value)
+    for short in (24, 25, 26, 27):
+        size = 1 << (short - 24)
+        if value >> 8 * size == 0:
+            return bytes([major | short]) + value.to_bytes(size, "big")
     raise OutOfRange("integer does not fit 64 bits")
 
 
 def dumps(value: "Any") -> bytes:
     """Encode; map keys keep their order. Raises OutOfRange for a type or a size that CBOR here does not have."""
-    return b"".join(dump_parts(value))
+    return b"".join(dump_pieces(value))
 
 
-def dump_parts(value: "Any") -> "list[Buffer]":
-    """`dumps` in pieces that are to be joined: a long byte string is a piece of its own and is not copied."""
-    parts: "list[Buffer]" = []
+def dump_pieces(value: "Any") -> Pieces:
+    """`dumps` without joining: a long byte string is a piece of its own and is not copied."""
+    parts: "list[Buffer | Pieces]" = []
     _end(_write(value, bytearray(), parts), parts)
-    return parts
+    return Pieces(parts)
 
 
-def _end(out: bytearray, parts: "list[Buffer]") -> bytearray:
+def _end(out: bytearray, parts: "list[Buffer | Pieces]") -> bytearray:
     if out:
         parts.append(out)
     return bytearray()
 
 
-def _write(value: "Any", out: bytearray, parts: "list[Buffer]") -> bytearray:
+def _write(value: "Any", out: bytearray, parts: "list[Buffer | Pieces]") -> bytearray:
     """Append to `out`; what was full goes to `parts`. Returns the piece to go on with."""
     if value is None:
         out.append(_NULL)
@@ -83,12 +92,14 @@ def _write(value: "Any", out: bytearray, parts: "list[Buffer]") -> bytearray:
             out = _end(out, parts)
             parts.append(value)
     elif isinstance(value, Pieces):
-        out.extend(_head(_BYTES, value.length))
+        out.extend(_head(_BYTES, len(value)))
         out = _end(out, parts)
-        parts.extend(value.parts)
+        parts.append(value)
     elif isinstance(value, dict):
         out.extend(_head(_MAP, len(value)))
         for key, item in value.items():
+            if len(out) > _LONG_BYTES:
+                out = _end(out, parts)
             out = _write(item, _write(key, out, parts), parts)
     elif isinstance(value, (list, tuple)):
         out.extend(_head(_ARRAY, len(value)))

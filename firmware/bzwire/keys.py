@@ -7,6 +7,7 @@ the present day; who reads its flash can therefore neither compute older log key
 import hashlib
 import struct
 
+from .cbor import Pieces
 from .errors import OutOfRange
 
 TYPE_CHECKING = False
@@ -28,12 +29,12 @@ def _xor_pad(key: bytes, pad: bytes) -> bytes:
     return bytes([a ^ b for a, b in zip(key, pad)]) + pad[len(key) :]
 
 
-def hmac_sha256(key: bytes, *parts: "Buffer") -> bytes:
+def hmac_sha256(key: bytes, *parts: "Buffer | Pieces") -> bytes:
     """HMAC-SHA256 (RFC 2104) over the parts in order; MicroPython has no hmac module built in."""
     if len(key) > _BLOCK_BYTES:
         key = hashlib.sha256(key).digest()
     inner = hashlib.sha256(_xor_pad(key, _IPAD))
-    for part in parts:
+    for part in Pieces(parts):
         inner.update(part)
     return hashlib.sha256(_xor_pad(key, _OPAD) + inner.digest()).digest()
 
@@ -120,12 +121,12 @@ def session_key(auth: bytes, host_nonce: bytes, token_nonce: bytes) -> bytes:
     return hmac_sha256(auth, b"S", host_nonce, token_nonce)
 
 
-def message_mac(session: bytes, direction: bytes, command: int, counter: int, *body: "Buffer") -> bytes:
-    """MAC of one sealed message (16 bytes); direction is b"Q" for a request, b"R" for a response; body: in any pieces.
+def message_mac(session: bytes, direction: bytes, command: int, counter: int, body: "Buffer | Pieces") -> bytes:
+    """MAC of one sealed message (16 bytes); direction is b"Q" for a request, b"R" for a response.
 
     Raises OutOfRange for a command past 8 bits or a counter past 32, which MicroPython's struct would cut to one that
     was used before.
     """
     if not 0 <= command < 1 << 8 or not 0 <= counter < 1 << 32:
         raise OutOfRange("command or message counter out of range")
-    return hmac_sha256(session, direction, struct.pack(">BI", command, counter), *body)[:MAC_BYTES]
+    return hmac_sha256(session, direction, struct.pack(">BI", command, counter), body)[:MAC_BYTES]

@@ -79,8 +79,8 @@ def seal_in_pieces(
     session: bytes, direction: bytes, command: int, counter: int, fields: "dict[str, Any]"
 ) -> "dict[str, Any]":
     """`seal` for one that has no room for a copy of a long answer: "b" is a `cbor.Pieces`."""
-    parts = cbor.dump_parts(fields)
-    return {"c": counter, "b": cbor.Pieces(parts), "m": message_mac(session, direction, command, counter, *parts)}
+    body = cbor.dump_pieces(fields)
+    return {"c": counter, "b": body, "m": message_mac(session, direction, command, counter, body)}
 
 
 def unseal(session: bytes, direction: bytes, command: int, envelope: "dict[str, Any]") -> "tuple[int, dict[str, Any]]":

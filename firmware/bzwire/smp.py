@@ -7,15 +7,20 @@ follows), SMP message, CRC-16/XMODEM of the message.
 
 import binascii
 import struct
-from array import array
 
+from .cbor import Pieces
 from .errors import BadChecksum, Malformed, OutOfRange, Truncated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
+    from typing import Any
 
     from typing_extensions import Buffer
+
+_crc16: "Any" = getattr(binascii, "crc_hqx", None)
+if _crc16 is None:  # MicroPython
+    from .crc16 import crc16 as _crc16
 
 OP_READ, OP_READ_RESPONSE, OP_WRITE, OP_WRITE_RESPONSE = 0, 1, 2, 3
 VERSION_1, VERSION_2 = 0, 1
@@ -35,25 +40,9 @@ MAX_MESSAGE_BYTES = 4096  # of anything this decoder accepts; a server may tell 
 MAX_REQUEST_BYTES = 182
 
 
-def _crc_table() -> "array[int]":
-    table = array("H", bytes(512))
-    for byte in range(256):
-        crc = byte << 8
-        for _ in range(8):
-            crc = (crc << 1) ^ 0x1021 if crc & 0x8000 else crc << 1
-        table[byte] = crc & 0xFFFF
-    return table
-
-
-_CRC_TABLE = _crc_table()
-
-
 def crc16(data: "Buffer", crc: int = 0) -> int:
     """CRC-16/XMODEM (polynomial 0x1021, start 0); `crc` of what came before, to go on with."""
-    table = _CRC_TABLE
-    for byte in memoryview(data):
-        crc = ((crc << 8) & 0xFF00) ^ table[(crc >> 8) ^ byte]
-    return crc
+    return int(_crc16(data, crc))
 
 
 class Message:
@@ -95,32 +84,44 @@ def unpack_message(data: "Buffer") -> Message:
 
 def encode_lines(message: "Buffer") -> "Iterator[bytes]":
     """The console lines of one packed SMP message, each with its line feed, at most 127 bytes."""
-    return encode_pieces((message,))
+    return encode_pieces(Pieces([message]))
 
 
-def encode_pieces(pieces: "Sequence[Buffer]") -> "Iterator[bytes]":
-    """The lines of a message that comes in pieces, which are never joined: a token has no room for a copy."""
-    length, crc = 0, 0
-    for piece in pieces:
-        length += len(memoryview(piece))
-        crc = crc16(piece, crc)
-    if length > MAX_MESSAGE_BYTES:
+def encode_pieces(message: Pieces) -> "Iterator[bytes]":
+    """The lines of a message in pieces, gone through once and never joined: a token has no room for a copy."""
+    if len(message) > MAX_MESSAGE_BYTES:
         raise OutOfRange("SMP message too long")
     prefix = LINE_START
-    line = bytearray(struct.pack(">H", length + 2))
-    for piece in tuple(pieces) + (struct.pack(">H", crc),):
+    line = bytearray(LINE_PAYLOAD_BYTES)
+    used = 0
+    for piece in _packet(message):
         view = memoryview(piece)
         at = 0
         while at < len(view):
-            taken = view[at : at + LINE_PAYLOAD_BYTES - len(line)]
-            line.extend(taken)
-            at += len(taken)
-            if len(line) == LINE_PAYLOAD_BYTES:
-                yield prefix + binascii.b2a_base64(bytes(line))  # ends with the line feed
+            count = min(len(view) - at, LINE_PAYLOAD_BYTES - used)
+            line[used : used + count] = view[at : at + count]
+            at += count
+            used += count
+            if used == LINE_PAYLOAD_BYTES:
+                yield _line(prefix, line)
                 prefix = LINE_NEXT
-                line = bytearray()
-    if line:
-        yield prefix + binascii.b2a_base64(bytes(line))
+                used = 0
+    if used:
+        yield _line(prefix, memoryview(line)[:used])
+
+
+def _line(prefix: bytes, payload: "Any") -> bytes:
+    return prefix + binascii.b2a_base64(payload)  # ends with the line feed
+
+
+def _packet(message: Pieces) -> "Iterator[Buffer]":
+    """What the lines of a message carry."""
+    yield struct.pack(">H", len(message) + 2)
+    crc = 0
+    for piece in message:
+        crc = crc16(piece, crc)
+        yield piece
+    yield struct.pack(">H", crc)
 
 
 class LineDecoder:
@@ -132,53 +133,54 @@ class LineDecoder:
 
     def __init__(self, max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
         self._max_packet = max_message_bytes + 2
-        self._line = bytearray()
-        self._in_line = False
-        self._previous = 0
+        self._rest = b""  # a line that has no end yet, or what may be the first half of a line's mark
         self._packet = bytearray()
         self._expected = -1
         self.bad_packets = 0
 
     def feed(self, data: "Buffer") -> "list[bytes]":
         """Messages completed by these bytes (usually none or one)."""
-        found = []
-        for byte in memoryview(data):
-            message = self._feed_byte(byte)
+        found: "list[bytes]" = []
+        text = self._rest + bytes(data)
+        at = 0
+        while True:
+            end = text.find(b"\n", at)
+            if end < 0:
+                self._rest = self._unfinished(text[at:])
+                return found
+            line = self._last_line(text[at:end])
+            message = self._take_line(line) if line else None
             if message is not None:
                 found.append(message)
-        return found
+            at = end + 1
 
-    def _feed_byte(self, byte: int) -> "bytes | None":
-        if self._starts_line(byte):
-            if self._in_line and len(self._line) > 2:  # a new line began before the last one ended
-                self._drop_packet()
-            self._line = bytearray((self._previous, byte))
-            self._in_line = True
-        elif self._in_line:
-            if byte == 0x0A:
-                self._in_line = False
-                self._previous = 0
-                return self._take_line()
-            self._line.append(byte)
-            if len(self._line) >= LINE_BYTES:
-                self._in_line = False
-                self._drop_packet()
-        self._previous = byte
-        return None
+    def _last_line(self, text: bytes) -> bytes:
+        """The line that began last in a text without a line feed; empty for none, or one that is too long."""
+        first, following = text.rfind(LINE_START), text.rfind(LINE_NEXT)
+        begin = max(first, following)
+        if begin < 0:
+            return b""
+        if min(first, following) >= 0 or text.find(text[begin : begin + 2]) < begin:
+            self._drop_packet()  # a new line began before the last one ended
+        line = text[begin:]
+        if len(line) < LINE_BYTES:
+            return line
+        self._drop_packet()
+        return b""
 
-    def _starts_line(self, byte: int) -> bool:
-        return (self._previous == LINE_START[0] and byte == LINE_START[1]) or (
-            self._previous == LINE_NEXT[0] and byte == LINE_NEXT[1]
-        )
+    def _unfinished(self, text: bytes) -> bytes:
+        """What of a text without a line feed must be kept until more comes."""
+        line = self._last_line(text)
+        return line or (text[-1:] if text[-1:] in (LINE_START[:1], LINE_NEXT[:1]) else b"")
 
     def _drop_packet(self) -> None:
         if self._expected >= 0:
             self.bad_packets += 1
         self._expected = -1
 
-    def _take_line(self) -> "bytes | None":
+    def _take_line(self, line: bytes) -> "bytes | None":
         try:
-            return self._take_payload(self._line[0] == LINE_START[0], binascii.a2b_base64(bytes(self._line[2:])))
+            return self._take_payload(line[0] == LINE_START[0], binascii.a2b_base64(line[2:]))
         except ValueError:  # not base64; WireError is a ValueError too
             self.bad_packets += 1
             self._expected = -1
@@ -207,7 +209,6 @@ class LineDecoder:
         self._packet = bytearray()
         if len(packet) != expected:
             raise Malformed("SMP packet longer than it says")
-        message = bytes(packet[:-2])
-        if crc16(message) != packet[-2] << 8 | packet[-1]:
+        if crc16(packet):  # over itself and its own CRC it is 0
             raise BadChecksum("SMP CRC does not match")
-        return message
+        return bytes(memoryview(packet)[:-2])

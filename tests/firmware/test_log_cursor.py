@@ -24,12 +24,14 @@ def three_days(tmp_path_factory: pytest.TempPathFactory, app: Application) -> It
     bench.close()
 
 
-def read(wearer: Wearer, sequence: int, offset: int = 0, count: int = 1024) -> tuple[int, int, bytes]:
+def read(
+    wearer: Wearer, sequence: int, offset: int = 0, count: int = messages.MAX_READ_BYTES
+) -> tuple[int, int, bytes]:
     answer = wearer.ask(messages.CMD_READ, {"s": sequence, "o": offset, "n": count})
     return answer["s"], answer["o"], answer["d"]
 
 
-@pytest.mark.parametrize("piece_bytes", [1, 7, 44, 1024])
+@pytest.mark.parametrize("piece_bytes", [1, 7, 44, 255, 256, 257, messages.MAX_READ_BYTES])
 def test_any_piece_size_gives_the_same_bytes(three_days: Wearer, piece_bytes: int) -> None:
     sequence = 1 if piece_bytes > 1 else three_days.status()["n"] - 3
     whole = three_days.read_log(sequence, 512)
@@ -74,7 +76,7 @@ def test_an_offset_past_the_pages_is_a_bad_cursor(three_days: Wearer, beyond: in
     "fields",
     [
         {"s": 1, "o": 0, "n": 0},
-        {"s": 1, "o": 0, "n": 1025},
+        {"s": 1, "o": 0, "n": messages.MAX_READ_BYTES + 1},
         {"s": 1, "o": -1, "n": 10},
         {"s": -1, "o": 0, "n": 10},
         {"s": 1, "o": 65536, "n": 10},

@@ -1,4 +1,5 @@
-"""Compiles firmware files with mpy-cross for the ESP32's two instruction sets; any word from the compiler is a failure.
+"""Compiles firmware files with mpy-cross, machine code included, for the ESP32's two instruction sets; any word from
+the compiler is a failure.
 
 Run: `python tests/house/compile_firmware.py [FOLDER ...]` (default: firmware); the compiled files are thrown away.
 """

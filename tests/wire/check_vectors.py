@@ -6,6 +6,7 @@ fails and "N checks" at the end; exits 1 when one failed. Pure of pytest, pathli
 
 import binascii
 import json
+import os
 import sys
 
 sys.path.insert(0, sys.argv[1])
@@ -158,6 +159,31 @@ def check_refusals(tally: Tally, sealed: bytes, log_key: bytes) -> None:
     tally.refused("wrong log key", lambda: page.open_page(sealed, bytes(32), ecb))
 
 
+def crc_by_definition(data: bytes, crc: int) -> int:
+    """CRC-16/XMODEM bit by bit."""
+    for byte in data:
+        crc ^= byte << 8
+        for _ in range(8):
+            crc = (crc << 1) ^ (0x1021 if crc & 0x8000 else 0)
+        crc &= 0xFFFF
+    return crc
+
+
+def check_crc(tally: Tally) -> None:
+    """MicroPython computes it in machine code of ours, CPython in its own."""
+    native = sys.implementation.name == "micropython"
+    tally.equal("machine code", "bzwire.crc16" in sys.modules, native)
+    tally.equal("published value", smp.crc16(b"123456789"), 0x31C3)
+    for length in (0, 1, 2, 3, 64, 93, 255, 256, 2048):
+        data = os.urandom(length)
+        for crc in (0, 1, 0x8000, 0xFFFF):
+            tally.equal("CRC of " + data.hex(), smp.crc16(data, crc), crc_by_definition(data, crc))
+        view = memoryview(bytearray(b"?" + data + b"?"))[1:-1]
+        tally.equal("CRC of a view", smp.crc16(view), crc_by_definition(data, 0))
+        half = smp.crc16(data[: length // 2])
+        tally.equal("CRC in two steps", smp.crc16(data[length // 2 :], half), smp.crc16(data))
+
+
 def check_smp(tally: Tally) -> None:
     for case in load("smp_v1.json")["messages"]:
         name, raw = case["name"], unhex(case["message"])
@@ -214,7 +240,7 @@ def main() -> int:
     tally = Tally()
     for check in (check_bluezone, check_gaen, check_iphone, check_keys, check_pages, check_old_pages):
         check(tally)
-    for check in (check_smp, check_sealed, check_traps):
+    for check in (check_crc, check_smp, check_sealed, check_traps):
         check(tally)
     print(f"{tally.checks} checks, {tally.failed} failed")
     return 1 if tally.failed else 0
