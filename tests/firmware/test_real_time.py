@@ -1,18 +1,21 @@
 """The same board in real time behind a pseudo terminal: a serial input of 260 bytes without flow control."""
 
 import os
+import select
 import signal
 import termios
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from bzvirtual.attach import attach
 from bzvirtual.errors import FleetError
-from bzvirtual.realtime import CONSOLE_BYTES, Port, order
+from bzvirtual.realtime import Port, order
+from bzvirtual.serial_line import CONSOLE_BYTES
 from bzwire import cbor, messages, smp
 
 
@@ -89,6 +92,32 @@ def test_input_beyond_260_bytes_is_lost_and_counted_while_the_program_does_not_r
     assert until(lambda: ask(port, patience_s=1) is not None)
 
 
+def test_answers_that_nobody_reads_are_lost_and_the_next_one_arrives(attached: tuple[Path, Port]) -> None:
+    """As with USB-Serial-JTAG: the token goes on, a line may end in the middle, and the decoder finds the next one."""
+    folder, port = attached
+    assert ask(port) is not None
+    line = os.open(port.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    try:
+        request = b"".join(smp.encode_lines(smp.Message(2, smp.GROUP_TOKEN, messages.CMD_INFO, 9, b"\xa0").pack()))
+        sent = 0
+        while not look(folder, port)["lost_output_bytes"]:
+            os.write(line, request)
+            sent += 1
+            time.sleep(0.0005)
+        time.sleep(0.3)
+        decoder, answers = smp.LineDecoder(), 0
+        with suppress(BlockingIOError):
+            while True:
+                answers += len(decoder.feed(os.read(line, 4096)))
+        assert 10 < answers < sent
+        os.write(line, request)
+        assert until(lambda: select.select([line], [], [], 0)[0])
+        assert until(lambda: decoder.feed(os.read(line, 4096)) if select.select([line], [], [], 0)[0] else None)
+    finally:
+        os.close(line)
+    assert ask(port) is not None
+
+
 def test_a_pulled_cable_carries_nothing_and_a_plugged_one_again(attached: tuple[Path, Port]) -> None:
     folder, port = attached
     order(folder, do="unplug", token=port.label)
@@ -103,6 +132,36 @@ def test_a_reset_board_answers_the_reset_and_comes_back(attached: tuple[Path, Po
     assert ask(port, smp.GROUP_OS, smp.OS_RESET) == {}
     assert until(lambda: look(folder, port)["pid"] != pid)
     assert until(lambda: ask(port, patience_s=1) is not None)
+
+
+def catches_ctrl_c(pid: int) -> bool:
+    """Whether the program of this process would be ended by it: on a chip, by the byte 0x03 from the cable."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = int(next(line for line in status.splitlines() if line.startswith("SigCgt")).split()[1], 16)
+    return bool(caught >> (signal.SIGINT - 1) & 1)
+
+
+def test_from_the_first_whole_request_of_a_boot_on_ctrl_c_is_noise(attached: tuple[Path, Port]) -> None:
+    """Noise on a cable makes a 0x03, and a token at its prompt is a dead one. A developer may have it until then."""
+    folder, port = attached
+    assert ask(port) is not None
+    assert not catches_ctrl_c(look(folder, port)["pid"])
+    order(folder, do="reset", token=port.label)
+    pid = look(folder, port)["pid"]
+    assert until(lambda: catches_ctrl_c(pid))
+    assert until(lambda: "4" in look(folder, port)["pins"], patience_s=8)  # its program runs
+    damaged = b"".join(smp.encode_lines(smp.Message(2, smp.GROUP_TOKEN, messages.CMD_INFO, 9, b"\xa0").pack()))
+    line = os.open(port.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    os.write(line, b"no request\n" + damaged[:-6] + b"AAAA\n")
+    os.close(line)
+    time.sleep(0.3)
+    assert catches_ctrl_c(pid)
+    assert ask(port) is not None
+    assert not catches_ctrl_c(pid)
+    line = os.open(port.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    os.write(line, b"\x03\x03")
+    os.close(line)
+    assert ask(port) is not None and look(folder, port)["pid"] == pid
 
 
 def test_a_blank_tokens_light_is_red_now_and_then(attached: tuple[Path, Port]) -> None:

@@ -1,18 +1,24 @@
 """What is wrong with a board's folder: shape by `boards/board.schema.json`, sources, and what is unknown but not said.
 
-The few words of JSON Schema that the schema uses are read here, so that no library is needed: type, enum, required,
-properties, additionalProperties, $ref into $defs. Any other word is an error, not a check that silently passes.
+The few words of JSON Schema that the schema uses are read here, so that no library is needed: type, enum, pattern,
+items, required, properties, additionalProperties, $ref into $defs. Any other word is an error, not a check that
+silently passes.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-UNSOURCED = {"name", "sources", "currents", "times", "image"}  # a name is ours; the others carry sources inside
-_WORDS = {"$schema", "$defs", "title", "type", "enum", "required", "properties", "additionalProperties", "$ref"}
+UNSOURCED = {"name", "sources", "currents", "times", "image", "usb"}  # a name is ours; the others carry sources inside
+_WORDS = {
+    "$schema", "$defs", "title", "type", "enum", "pattern", "items", "required", "properties", "additionalProperties",
+    "$ref",
+}  # fmt: skip
 _TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
+    "array": (list,),
     "string": (str,),
     "integer": (int,),
     "number": (int, float),
@@ -41,6 +47,11 @@ def misfits(value: Any, schema: dict[str, Any], whole: dict[str, Any], at: str =
         yield f"{at or 'file'}: {value!r} is no {' or '.join(names)}"
     elif isinstance(value, dict):
         yield from _misfits_inside(value, schema, whole, at)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from misfits(inner, schema.get("items", {}), whole, f"{at}[{number}]")
+    elif isinstance(value, str) and not re.search(schema.get("pattern", ""), value):
+        yield f"{at or 'file'}: {value!r} does not look like {schema['pattern']}"
 
 
 def _misfits_inside(value: dict[str, Any], schema: dict[str, Any], whole: dict[str, Any], at: str) -> Iterator[str]:
@@ -70,6 +81,9 @@ def unsourced(board: dict[str, Any]) -> Iterator[str]:
     for name, figure in figures_of(board).items():
         if (figure["value"] is None) != (not (figure["source"] or "").strip()):
             yield f"{name}: value and source go together"
+    for number, port in enumerate(board.get("usb", [])):
+        if not port["source"].strip():
+            yield f"usb[{number}]: no source"
     for name in board.keys() - UNSOURCED:
         source = board.get("sources", {}).get(name) or ""
         if (board[name] is None) != (not source.strip()):

@@ -48,6 +48,13 @@ def test_currents_rise_from_asleep_to_sending(repository: Path, name: str) -> No
 
 
 @pytest.mark.parametrize("name", REAL)
+def test_a_real_board_says_by_which_usb_numbers_it_is_known(repository: Path, name: str) -> None:
+    ports = json.loads((repository / "boards" / name / "board.json").read_text(encoding="utf-8"))["usb"]
+    numbers = [(port["vid"], port["pid"]) for port in ports]
+    assert numbers and len(numbers) == len(set(numbers))
+
+
+@pytest.mark.parametrize("name", REAL)
 def test_the_notes_say_that_the_board_has_not_run(repository: Path, name: str) -> None:
     notes = (repository / "boards" / name / "notes.md").read_text(encoding="utf-8")
     assert "not yet run" in notes and "- [ ]" in notes
@@ -71,11 +78,17 @@ def test_the_readme_explains_every_key_and_lists_every_board(repository: Path, s
         (("currents", "listen_ma", "value"), "86"),
         (("button",), {}),
         (("toaster",), {}),
+        (("usb",), {}),
+        (("usb", 0), "303a:1001"),
+        (("usb", 0, "vid"), 12346),
+        (("usb", 0, "vid"), "0x303A"),
+        (("usb", 0, "pid"), "1001"),
+        (("usb", 0, "serial"), "1"),
     ],
 )
-def test_a_misshapen_file_is_seen(schema: Any, board: Any, path: tuple[str, ...], value: object) -> None:
+def test_a_misshapen_file_is_seen(schema: Any, board: Any, path: tuple[str | int, ...], value: object) -> None:
     broken = copy.deepcopy(board)
-    place = broken
+    place: Any = broken
     for key in path[:-1]:
         place = place[key]
     place[path[-1]] = value
@@ -91,6 +104,11 @@ def test_a_figure_without_a_source_is_seen(board: Any) -> None:
 def test_a_fact_without_a_source_is_seen(board: Any) -> None:
     del board["sources"]["button"]
     assert list(unsourced(board)) == ["button: no source"]
+
+
+def test_usb_numbers_without_a_source_are_seen(board: Any) -> None:
+    board["usb"][0]["source"] = " "
+    assert list(unsourced(board)) == ["usb[0]: no source"]
 
 
 def test_an_unknown_figure_that_the_notes_hide_is_seen(board: Any, repository: Path) -> None:

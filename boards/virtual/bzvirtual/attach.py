@@ -31,10 +31,10 @@ def _stays_at(place: Position) -> Callable[[float], Position]:
     return where
 
 
-def attach(folder: Path, blank: int = 0) -> RealTimeFleet:
+def attach(folder: Path, blank: int = 0, baud: int | None = None) -> RealTimeFleet:
     """A fleet ready to `run`: `blank` new tokens in `folder`, or, with 0, the tokens of the fleet found there.
 
-    Raises FleetError.
+    baud: of their ports; None for USB without a baud rate. Raises FleetError.
     """
     members = [Member("", f"blank-{n + 1}", "token", f"token-{n + 1}") for n in range(blank)]
     if not members:
@@ -44,7 +44,7 @@ def attach(folder: Path, blank: int = 0) -> RealTimeFleet:
     folder.mkdir(parents=True, exist_ok=True)
     app = application.build(folder / "app")
     board = json.loads((app.rom / "board.json").read_text())
-    fleet = RealTimeFleet(folder, Ether(Channel(0, 0.0)))
+    fleet = RealTimeFleet(folder, Ether(Channel(0, 0.0)), baud)
     for index, member in enumerate(members):
         path = folder / member.folder
         token_folder = TokenFolder.create(path) if blank else TokenFolder.open(path)

@@ -308,6 +308,11 @@ class Lockstep:
             token.process.wake(self.now_us, events)
             self._take_turn(token)
 
+    def type_in(self, token: Token, data: bytes) -> None:
+        """Bytes of any kind for a token's console; only this token runs on them. What it says lies in its process."""
+        token.process.write_console(data)
+        self._deliver(token, pipe.event(pipe.SERIAL, self.now_us))
+
     def exchange(self, token: Token, request: bytes, patience: int = 50) -> bytes:
         """Send a packed SMP message over the token's console and return the packed answer.
 
@@ -317,8 +322,7 @@ class Lockstep:
         if token.process.asleep:
             raise TokenDied(f"The token in {token.process.folder.path.name} sleeps and hears nothing on its console.")
         decoder = smp.LineDecoder()
-        token.process.write_console(b"".join(smp.encode_lines(request)))
-        self._deliver(token, pipe.event(pipe.SERIAL, self.now_us))
+        self.type_in(token, b"".join(smp.encode_lines(request)))
         for _ in range(patience):
             found = decoder.feed(token.process.read_console())
             if found:

@@ -84,6 +84,17 @@ class TokenFolder:
         (self.path / "state.json").write_text(json.dumps(asdict(self.state)))
 
 
+def _output_pipe(lines: int) -> tuple[int, int]:
+    """A pipe for a console in real time, in which a program cannot run ahead of its line by much.
+
+    A pipe holds a page at least, and takes nothing more until the whole page is read: 350 ms at 115200 baud, in which
+    the program would stand still. With `lines` each write lies in it by itself, so many at most, and is read whole.
+    """
+    reader, writer = os.pipe2(os.O_DIRECT if lines else 0)
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, max(1, lines) * 4096)
+    return reader, writer
+
+
 class TokenProcess:
     """A running board. `start` may be called again after `stop` or when the program asked for a reset."""
 
@@ -114,6 +125,7 @@ class TokenProcess:
         self.pins: dict[int, int] = {}  # level of the pins that something outside drives
         self.asleep = False  # light or deep; the console is deaf
         self.power_cut_after_bytes: int | None = None  # from the next start on; see device/esp32.py
+        self.output_lines = 0  # from the next start on: in real time, what waits for a line, counted in writes
         self.ticks_at_boot_ms = 0  # from the next start on: 0 on a chip, more to meet the wrap of the ticks sooner
 
     def start(self, now_us: int) -> None:
@@ -126,7 +138,8 @@ class TokenProcess:
         child_in, self._wake_fd = os.pipe()
         self.command_fd, child_out = os.pipe()
         self._stdin_read_fd, self.stdin_fd = os.pipe()
-        self.stdout_fd, child_stdout = os.pipe()
+        self.stdout_fd, child_stdout = os.pipe() if self._lockstep else _output_pipe(self.output_lines)
+        os.set_blocking(self.stdout_fd, False)
         self._process = subprocess.Popen(
             [
                 interpreter(),
@@ -271,7 +284,6 @@ class TokenProcess:
         return found
 
     def _raise_died(self) -> None:
-        os.set_blocking(self.stdout_fd, False)
         try:
             last = os.read(self.stdout_fd, 65536)
         except BlockingIOError:
@@ -288,7 +300,6 @@ class TokenProcess:
         earlier, self._last_output = self._last_output, b""
         if self._process is None:
             return earlier
-        os.set_blocking(self.stdout_fd, False)
         try:
             return earlier + os.read(self.stdout_fd, 65536)
         except BlockingIOError:

@@ -1,8 +1,7 @@
 """Real time: the same tokens, each behind a pseudo terminal that a host opens like a USB serial port.
 
-One loop moves bytes between the ports and the tokens' consoles, carries the radio, and takes orders (press a button,
-pull a cable) over a socket in the fleet's folder. A console takes 260 bytes and no more until the program reads: like
-the chip's, it has no flow control, and what does not fit is lost without a word.
+One loop carries bytes between the ports and the tokens' consoles (`serial_line`) and the radio, and takes orders (press
+a button, pull a cable) over a socket in the fleet's folder.
 """
 
 import contextlib
@@ -22,13 +21,15 @@ from .device import pipe
 from .errors import FleetError
 from .ether import Ether, Station
 from .lockstep import apply_command, result_event
+from .port_links import PortLinks
 from .process import HARD_RESET, TokenProcess
+from .serial_line import Line, Uart, UsbSerialJtag
 
-CONSOLE_BYTES = 260
-TICK_S = 0.05
+TICK_NS = 50_000_000
 SOCKET_NAME = "control.sock"
 BUTTON_PRESSED, BUTTON_RELEASED = 0, 1  # active low
 SECOND_US = 1_000_000
+SECOND_NS = 1_000_000_000
 
 
 def now_us() -> int:
@@ -38,24 +39,17 @@ def now_us() -> int:
 
 @dataclass
 class Port:
-    """One token and its pseudo terminal. `plugged` False: the cable is out, bytes of both sides are lost."""
+    """One token, its pseudo terminal and the line between them."""
 
     label: str
     process: TokenProcess
     station: Station
     button_pin: int
-    plugged: bool = True
-    master: int = -1
-    slave: int = -1
-    lost_bytes: int = 0
+    master: int
+    slave: int  # stays open here, or the first host to close it would end the line
+    line: Line
     releases_us: int = 0  # when a pressed button comes up again; 0: not pressed
     pins: dict[int, int] = field(default_factory=dict)
-
-    def open(self) -> None:
-        """Make the pseudo terminal. The slave stays open here, or the first host to close it would end the line."""
-        self.master, self.slave = os.openpty()
-        tty.setraw(self.slave)
-        os.set_blocking(self.master, False)
 
     @property
     def path(self) -> str:
@@ -69,62 +63,49 @@ class Port:
 
 
 class RealTimeFleet:
-    """Runs until `stop` is called or an order says so."""
+    """Runs until `stop` is called or an order says so. baud: of UARTs; None: as fast as it goes, USB-Serial-JTAG."""
 
-    def __init__(self, folder: Path, ether: Ether) -> None:
+    def __init__(self, folder: Path, ether: Ether, baud: int | None = None) -> None:
         self._folder = folder
         self._ether = ether
+        self._baud = baud
         self._selector = selectors.DefaultSelector()
         self._stopping = False
         self._socket: socket.socket | None = None
+        self._links = PortLinks(folder)
         self.ports: list[Port] = []
 
     def add(self, label: str, process: TokenProcess, station: Station, button_pin: int) -> Port:
         """Power a token up behind a new port."""
-        port = Port(label, process, station, button_pin)
-        port.open()
+        master, slave = os.openpty()
+        tty.setraw(slave)
+        os.set_blocking(master, False)
+        if self._baud is None:
+            line: Line = UsbSerialJtag(self._selector, master, process)
+        else:
+            line = Uart(self._selector, master, process, self._baud)
+        port = Port(label, process, station, button_pin, master, slave, line)
         self._ether.join(station)
         self.ports.append(port)
-        self._selector.register(port.master, selectors.EVENT_READ, lambda: self._from_host(port))
         self._start(port)
         return port
 
     def _start(self, port: Port) -> None:
-        sense = port.process.usb_sense(port.plugged)
+        sense = port.process.usb_sense(port.line.plugged)
         if sense is not None:
             port.process.pins[sense[0]] = sense[1]
         port.process.start(now_us())
-        self._selector.register(port.process.stdout_fd, selectors.EVENT_READ, lambda: self._from_token(port))
-        self._selector.register(port.process.command_fd, selectors.EVENT_READ, lambda: self._commands(port))
+        port.line.power_up()
+        self._selector.register(port.process.command_fd, selectors.EVENT_READ, lambda _events: self._commands(port))
 
     def _halt(self, port: Port) -> None:
-        self._selector.unregister(port.process.stdout_fd)
         self._selector.unregister(port.process.command_fd)
+        port.line.power_down()
         port.process.halt(now_us())
-        self._from_token(port)
+        port.line.last_words()
         port.station.stop_advertising(now_us())
         port.station.scan = None
         port.station.central.drop_all(now_us())
-
-    # -- console -------------------------------------------------------------------------------------------------
-    def _from_host(self, port: Port) -> None:
-        try:
-            data = os.read(port.master, 4096)
-        except OSError:
-            return
-        room = CONSOLE_BYTES - port.process.unread_console_bytes()
-        taken = data[: max(0, room)] if port.plugged and not port.process.asleep else b""
-        port.lost_bytes += len(data) - len(taken)
-        if taken:
-            os.write(port.process.stdin_fd, taken)
-
-    def _from_token(self, port: Port) -> None:
-        data = port.process.read_console()
-        while data and port.plugged:
-            try:
-                data = data[os.write(port.master, data) :]
-            except BlockingIOError:  # nobody reads: the USB side gives up, as USB-Serial-JTAG does
-                return
 
     # -- radio and board -----------------------------------------------------------------------------------------
     def _commands(self, port: Port) -> None:
@@ -174,7 +155,7 @@ class RealTimeFleet:
         self._socket.listen()
         self._selector.register(self._socket, selectors.EVENT_READ, self._accept)
 
-    def _accept(self) -> None:
+    def _accept(self, _events: int) -> None:
         assert self._socket is not None
         connection, _ = self._socket.accept()
         with connection:
@@ -198,8 +179,9 @@ class RealTimeFleet:
             port.releases_us = now_us() + int(float(order["hold_s"]) * SECOND_US)
             port.process.wake(now_us(), self._pin_event(port, port.button_pin, BUTTON_PRESSED))
         elif action in ("plug", "unplug"):
-            port.plugged = action == "plug"
-            sense = port.process.usb_sense(port.plugged)
+            port.line.plugged = action == "plug"
+            self._show(port)
+            sense = port.process.usb_sense(port.line.plugged)
             if sense is not None:
                 port.process.wake(now_us(), self._pin_event(port, *sense))
         elif action == "battery":
@@ -212,7 +194,8 @@ class RealTimeFleet:
             return {
                 "ok": True,
                 "pins": port.pins,
-                "lost_bytes": port.lost_bytes,
+                "lost_bytes": port.line.lost_to_token,
+                "lost_output_bytes": port.line.lost_to_host,
                 "pid": port.process.pid,
                 "battery_mv": port.process.folder.state.battery_mv,
                 "asleep": port.process.asleep,
@@ -225,14 +208,34 @@ class RealTimeFleet:
     def run(self, ready: Callable[[list[Port]], None]) -> None:
         """Serve until stopped. `ready` is told the ports once they can be opened."""
         self._listen()
+        self._links.begin()
+        for port in self.ports:
+            self._show(port)
         ready(self.ports)
-        next_tick = time.monotonic() + TICK_S
+        next_tick_ns = time.monotonic_ns()
         while not self._stopping:
-            for key, _ in self._selector.select(max(0.0, next_tick - time.monotonic())):
-                key.data()
-            if time.monotonic() >= next_tick:
+            for key, events in self._selector.select(self._idle_s(next_tick_ns)):
+                if self._selector.get_map().get(key.fd) is key:  # unless the one before it has ended it
+                    key.data(events)
+            now_ns = time.monotonic_ns()
+            for port in self.ports:
+                if port.line.due_ns and port.line.due_ns <= now_ns:
+                    port.line.go_on(now_ns)
+            if now_ns >= next_tick_ns:
                 self._tick()
-                next_tick += TICK_S
+                next_tick_ns = now_ns + TICK_NS
+
+    def _idle_s(self, next_tick_ns: int) -> float:
+        """How long nothing needs to be done but what a descriptor asks for."""
+        due_ns = min((port.line.due_ns for port in self.ports if port.line.due_ns), default=next_tick_ns)
+        return max(0.0, (min(due_ns, next_tick_ns) - time.monotonic_ns()) / SECOND_NS)
+
+    def _show(self, port: Port) -> None:
+        """By name, while the cable is in."""
+        if port.line.plugged:
+            self._links.show(port.process.folder.path.name, port.path)
+        else:
+            self._links.hide(port.process.folder.path.name)
 
     def stop(self) -> None:
         """Leave `run` soon; safe in a signal handler."""
@@ -240,6 +243,7 @@ class RealTimeFleet:
 
     def close(self) -> None:
         """Power everything down, keep what a board keeps, remove ports and socket."""
+        self._links.end()
         for port in self.ports:
             self._halt(port)
             state = port.process.folder.state

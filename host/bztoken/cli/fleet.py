@@ -17,7 +17,8 @@ from bztoken.cli.output import answer, answer_json, answer_table
 from bztoken.cli.registry import AsJson
 from bztoken.errors import BztokenError
 from bztoken.home import Home
-from bztoken.registry import tokens
+from bztoken.registry import clock_points, logs, tokens
+from bztoken.registry.clock_points import ClockReading
 from bztoken.registry.database import open_registry
 from bztoken.token_settings import Profile, Scheme
 from bzvirtual import attach as attaching
@@ -124,8 +125,15 @@ def _registered(home: Home, carriers: list[world.Person], seed: int, now_s: int)
     numbers = [identity.uid for identity in identities_from_seed(labels, seed)[1]]
     with open_registry(home) as registry, registry.write() as session:
         for person, uid in zip(carriers, numbers, strict=True):
-            tokens.create(session, person.shown, uid, person.options.role, BOARD, now_s)
+            token = tokens.create(session, person.shown, uid, person.options.role, BOARD, now_s)
+            handed_out = _clock_at_hand_out(now_s, person.options.offset_s)
+            clock_points.record(session, logs.log_of_token(session, token), handed_out)
     return [Identity.derive(label, uid, master_key) for label, uid in zip(labels, numbers, strict=True)]
+
+
+def _clock_at_hand_out(now_s: int, offset_s: float) -> ClockReading:
+    """As a station would have recorded it: a world may hand a token out with a wrong clock."""
+    return ClockReading(now_s * 1000, 1, round((now_s + offset_s) * 1000), 1, 0, 1, was_set=False)
 
 
 @contextmanager
@@ -147,6 +155,10 @@ def _day_bar(days: float) -> Iterator[Callable[[int], None]]:
 def attach(
     count: Annotated[int, typer.Argument(help="How many blank tokens; leave out with --from.")] = 0,
     folder: Annotated[Path | None, typer.Option("--from", help="Folder of a fleet that `fleet run` made.")] = None,
+    baud: Annotated[
+        int | None,
+        typer.Option("--baud", min=1200, max=4_000_000, help="Baud rate of the ports; without it as fast as USB."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Put virtual tokens behind ports, as if plugged in by USB; runs until Ctrl-C."""
@@ -155,13 +167,13 @@ def attach(
     with told_plainly():
         if folder is None:
             with tempfile.TemporaryDirectory(prefix="bztoken-fleet-") as scratch:
-                _serve(Path(scratch), count, as_json)
+                _serve(Path(scratch), count, baud, as_json)
         else:
-            _serve(folder, 0, as_json)
+            _serve(folder, 0, baud, as_json)
 
 
-def _serve(folder: Path, blank: int, as_json: bool) -> None:
-    fleet = attaching.attach(folder, blank)
+def _serve(folder: Path, blank: int, baud: int | None, as_json: bool) -> None:
+    fleet = attaching.attach(folder, blank, baud)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: fleet.stop())
 
