@@ -1,5 +1,11 @@
-"""Builds the board and runs the app. Nothing else belongs here."""
+"""Loads the application of the right slot and runs it. Nothing else belongs here: no update replaces this file."""
 
-from bzfw import app, hal_esp32
+import gc
+import sys
 
-app.start(hal_esp32.build, hal_esp32.restart)
+import loader
+
+app, board = loader.load()
+del sys.modules["loader"], loader
+gc.collect()
+app.start(board.build, board.restart)

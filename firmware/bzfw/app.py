@@ -11,8 +11,8 @@ import sys
 from micropython import const
 
 from . import files
+from .alive import COLLECT_AFTER_BYTES, QUIET_PATH, WATCHDOG_MS
 from .device import OFF_PATH, Device
-from .radio import COLLECT_AFTER_BYTES
 from .server import Server
 
 TYPE_CHECKING = False
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # How long the button must be held to switch a token on that was switched off.
 _SWITCH_ON_MS = const(2000)
 _STEP_MS = const(100)
+# Left by a wipe: `wipe` says what they mean.
+WIPE_PATH = "/wipe"
+ERASE_PATH = "/erase"
 
 
 async def _stays_off(hal: "Hal") -> bool:
@@ -43,8 +46,17 @@ async def _stays_off(hal: "Hal") -> bool:
 
 
 async def _main(hal: "Hal") -> None:
+    wiping = files.exists(WIPE_PATH) or files.exists(ERASE_PATH)
+    if wiping:
+        from . import wipe  # once in the life of most tokens, if at all
+
+        wipe.forget()
     if await _stays_off(hal):
+        hal.start_watchdog(WATCHDOG_MS)  # the loader may have, and sleep must then feed it
         hal.power_off()
+    if not files.exists(QUIET_PATH):
+        # Before anything that lasts is made, or the heap lies in smaller pieces. Without it, an update has room.
+        from . import radio
     device = Device(hal)
 
     def task_died(_loop: "Any", context: "dict[str, Any]") -> None:
@@ -59,6 +71,9 @@ async def _main(hal: "Hal") -> None:
     device.load()  # the windowed profile chooses a lower one
     for task in (device.alive.run, device.button.run, device.light.run, Server(device).run):
         asyncio.create_task(task())
+    if wiping:
+        device.erasing = True
+        asyncio.create_task(wipe.overwrite(device))
     await started.wait()
     if device.radio is not None:
         asyncio.create_task(device.radio.run())

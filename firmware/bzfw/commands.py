@@ -1,5 +1,7 @@
 """The token group of SMP: what each command does. Fields and errors: SPEC.md "Commands"."""
 
+import sys
+
 from micropython import const
 
 from bzwire import keys, messages
@@ -8,6 +10,8 @@ from bzwire.errors import (
     RC_ALREADY_PROVISIONED,
     RC_BAD_CURSOR,
     RC_BAD_REQUEST,
+    RC_EXPIRED,
+    RC_NOT_ALLOWED,
     RC_NOT_CONSENTED,
     RC_NOT_PROVISIONED,
     RC_STORAGE,
@@ -46,16 +50,25 @@ class Commands:
     def run(self, command: int, fields: "Fields") -> "Fields":
         """Fields of the answer: plain for a public command, an envelope for a sealed one."""
         try:
-            if command >= len(_HANDLERS):
+            if command > messages.CMD_UPDATE_FINISH:
                 raise Refusal(RC_BAD_REQUEST)
             if command <= messages.CMD_AUTHENTICATE:
                 return _HANDLERS[command](self, fields)
             counter, inner = self._session.open_request(command, fields)
-            return self._session.seal_response(command, counter, _HANDLERS[command](self, inner))
+            if self._session.courier and command not in messages.COURIER_COMMANDS:
+                raise Refusal(RC_NOT_ALLOWED)
+            return self._session.seal_response(command, counter, self._serve(command, inner))
         except WireError:
             raise Refusal(RC_BAD_REQUEST)
         except OSError:
             raise Refusal(RC_STORAGE)
+
+    def _serve(self, command: int, fields: "Fields") -> "Fields":
+        if command < messages.CMD_LOCATE:
+            return _HANDLERS[command](self, fields)
+        from . import care  # at a clinic's desk only
+
+        return care.run(self._token, command, fields)
 
     def _auth_key(self) -> bytes:
         if self._token.identity is None:
@@ -64,14 +77,19 @@ class Commands:
 
     # -- public: nothing here says who the token is -----------------------------------------------------------------
     def _info(self, fields: "Fields") -> "Fields":
-        return {
+        found: "Fields" = {
             "p": messages.PROTOCOL_VERSION,
             "fw": VERSION,
             "b": self._token.hal.board,
             "pr": self._token.identity is not None,
             "ck": self._token.clock.state,
             "sm": self._token.alive.safe_mode,
+            "rb": messages.MAX_READ_BYTES,
+            "mp": getattr(sys.implementation, "_mpy", 0),
         }
+        if self._token.erasing:
+            found["er"] = True
+        return found
 
     def _provision(self, fields: "Fields") -> "Fields":
         if self._token.identity is not None:
@@ -88,10 +106,23 @@ class Commands:
 
     def _hello(self, fields: "Fields") -> "Fields":
         self._token.consent.withdraw()
-        return self._session.hello(self._auth_key(), field_bytes(fields, "nh", keys.NONCE_BYTES))
+        auth_key, nonce = self._auth_key(), field_bytes(fields, "nh", keys.NONCE_BYTES)
+        courier = "ci" in fields or "cd" in fields
+        if courier:
+            auth_key = self._courier_key(auth_key, fields)
+        return self._session.hello(auth_key, nonce, courier)
+
+    def _courier_key(self, auth_key: bytes, fields: "Fields") -> bytes:
+        """Number and last day are part of the key: who says others than those of its pass cannot use it."""
+        last_day = field_int(fields, "cd", 0, messages.MAX_COUNTER)
+        clock = self._token.clock
+        if clock.is_set() and day_of(clock.now_s()) > last_day:
+            raise Refusal(RC_EXPIRED)
+        return keys.courier_key(auth_key, field_bytes(fields, "ci", messages.COURIER_ID_BYTES), last_day)
 
     def _authenticate(self, fields: "Fields") -> "Fields":
-        self._session.authenticate(self._auth_key(), field_bytes(fields, "m", keys.MAC_BYTES))
+        self._auth_key()  # refuses on a blank token
+        self._session.authenticate(field_bytes(fields, "m", keys.MAC_BYTES))
         return {}
 
     # -- sealed -------------------------------------------------------------------------------------------------------
@@ -114,6 +145,8 @@ class Commands:
         return {"a": self._token.log.acknowledged}
 
     def _set_clock(self, fields: "Fields") -> "Fields":
+        if self._session.courier and self._token.clock.is_set():
+            raise Refusal(RC_NOT_ALLOWED)
         unix_ms = field_int(fields, "t", messages.EARLIEST_UNIX_MS, messages.LATEST_UNIX_MS)
         before_ms = self._token.clock.now_ms()
         state = self._token.clock.state

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import sys
 
 from micropython import const
@@ -10,7 +11,7 @@ from bzwire.messages import SCHEME_BLUEZONE, SELF_TEST_NONE, SELF_TEST_RUNNING
 from bzwire.page_format import CLOCK_UNSET
 
 from . import files, light
-from .alive import Alive
+from .alive import SLOTS_PATH, Alive
 from .battery import Battery
 from .button import Button
 from .clock import Clock
@@ -19,7 +20,6 @@ from .day_keys import DayKeys
 from .day_log import DayLog
 from .identity import Identity, LogKey, load_identity, load_log_key
 from .light import Light
-from .radio import Radio
 from .recorder import Recorder
 from .rest import Rest
 from .scheme import BluezoneScheme
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
     from .hal import Hal
     from .light import Pattern
+    from .radio import Radio
     from .scheme import Scheme
+    from .update import Transfer
 
 OFF_PATH = "/off"
 _RELEASE_LOOK_MS = const(50)
@@ -65,6 +67,9 @@ class Device:
         self.on_provisioned: "Callable[[], None]" = lambda: None
         self.restart_wanted = False  # once the present request is answered
         self.self_test: "dict[str, Any]" = {"st": SELF_TEST_NONE}
+        self.locate_until_ms = 0  # uptime
+        self.erasing = False  # wiped; flash is still written over
+        self.update: "Transfer | None" = None  # a new application on its way
 
     def load(self) -> None:
         """Take up the identity in flash, if there is one."""
@@ -73,15 +78,18 @@ class Device:
             self.become(identity, log_key)
 
     def become(self, identity: Identity, log_key: LogKey) -> None:
-        """From now on this token is somebody's. In safe mode it has no radio."""
+        """From now on this token is somebody's. In safe mode, and while it is updated, it has no radio."""
         self.identity = identity
         if identity.role == ROLE_SITE:
             self.settings.make_site()
         self.day_keys = DayKeys(self.hal, self.clock)
         self.recorder = Recorder(self, log_key, identity.role == ROLE_SITE)
-        if not self.alive.safe_mode:
+        if not self.alive.safe_mode and not self.alive.quiet:
+            from .radio import Radio  # loaded by `app`, unless this boot is one for an update
+
             self.radio = Radio(self, self._schemes(), self.recorder)
             self.radio.choose_profile()
+            self.alive.has_radio = True
         self.light.look_again()
         self.on_provisioned()
 
@@ -110,9 +118,10 @@ class Device:
         return schemes
 
     def set_clock(self, unix_ms: int) -> None:
-        """Set the clock; what was heard so far is written under the old time."""
+        """Set the clock; what was heard so far is written under the old time, and time goes on meanwhile."""
+        began = self.hal.ticks_ms()
         self.flush()
-        self.clock.set(unix_ms)
+        self.clock.set(unix_ms + self.hal.ticks_diff(self.hal.ticks_ms(), began))
         if self.recorder is not None:
             self.recorder.guard.forget()
         if self.radio is not None:
@@ -163,12 +172,14 @@ class Device:
         self.light.answer()
 
     def _pattern(self) -> "Pattern":
-        self.clock.uptime_ms()  # the light looks each minute, also while the radio does not run: no wrap is missed
+        now_ms = self.clock.uptime_ms()  # each minute, also while the radio does not run: no wrap is missed
         self.battery.look()
         if self.consent.is_asking():
             return light.ASKING
         if self.consent.was_granted():
             return light.THANKS
+        if now_ms < self.locate_until_ms:
+            return light.LOCATE
         if self.alive.safe_mode:
             return light.SAFE_MODE
         if self.identity is None or self.clock.state == CLOCK_UNSET:
@@ -181,6 +192,7 @@ class Device:
         """What a station is told; fields in SPEC.md "Status"."""
         identity, recorder, radio = self.identity, self.recorder, self.radio
         hal, clock, log = self.hal, self.clock, self.log
+        volume = os.statvfs("/")
         gc.collect()  # so that "hp" is what is held, not what lies about
         found = {
             "u": identity.uid if identity else b"",
@@ -205,9 +217,18 @@ class Device:
             "ds": hal.dead_scans,
             "bv": self.battery.mv,
             "bs": self.battery.state,
+            "ff": volume[0] * volume[3],
+            "ft": volume[0] * volume[2],
+            "us": "a",
+            "ut": 0,
+            "ur": 0,
             "hp": gc.mem_alloc(),
         }
         found.update(self.settings.fields())
+        if files.exists(SLOTS_PATH):
+            from . import slots
+
+            found.update(slots.fields())
         if recorder is not None:
             found.update({"lo": recorder.lost_results, "fw": recorder.failed_writes, "st": recorder.guard.marked})
         if radio is not None:

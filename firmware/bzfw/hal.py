@@ -5,7 +5,7 @@ in annotations. An object is handed to the app, never imported by it, so that no
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Hal(Protocol):
@@ -99,6 +99,10 @@ class Hal(Protocol):
         """Connect to an address (type and 6 bytes), read the value, disconnect; empty when that fails or is late."""
         ...
 
+    def flash_blocks(self) -> Any:
+        """The block device under the file system, with the methods of esp32.Partition."""
+        ...
+
     def show(self, colour: tuple[int, int, int]) -> None:
         """Set the light until told otherwise."""
         ...
@@ -149,6 +153,10 @@ class Hal(Protocol):
 
     def write_console(self, data: bytes) -> None:
         """Send bytes as they are."""
+        ...
+
+    def ignore_ctrl_c(self) -> None:
+        """From now on the byte 0x03 from the cable is one like any other: until then it ends the program."""
         ...
 
     def restart(self) -> None:

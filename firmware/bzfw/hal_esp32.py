@@ -15,7 +15,7 @@ import bluetooth
 import esp32
 import machine
 from cryptolib import aes
-from micropython import const
+from micropython import const, kbd_intr
 
 from bzwire.messages import PROFILE_CONTINUOUS, PROFILE_WINDOWED
 
@@ -232,6 +232,9 @@ class Esp32Hal:
             self._gatt = GattReader(self._ble)
         return await self._gatt.read(address, bluetooth.UUID(service), bluetooth.UUID(characteristic), timeout_ms)
 
+    def flash_blocks(self) -> "Any":
+        return esp32.Partition.find(esp32.Partition.TYPE_DATA, label="vfs")[0]
+
     # -- light and button ------------------------------------------------------------------------------------------
     def _make_light(self, light: "dict[str, Any] | None") -> "list[tuple[Any, int]]":
         """(pin, level that is dark) for red, green, blue, as far as the board has them; one that has but `mono`
@@ -322,6 +325,7 @@ class Esp32Hal:
 
     def power_off(self) -> None:
         self.show((0, 0, 0))
+        self.buzz(False)  # pins stay as they are, and a token may show itself in this moment
         if self.radio_is_on():
             self.radio_off()
         if not self._button or not self._deep_wake:
@@ -360,6 +364,9 @@ class Esp32Hal:
 
     def write_console(self, data: bytes) -> None:
         sys.stdout.buffer.write(data)
+
+    def ignore_ctrl_c(self) -> None:
+        kbd_intr(-1)
 
     def restart(self) -> None:
         restart()

@@ -27,6 +27,7 @@ BRING_ME = (RED, 1, 40, 0, 4960)
 SAFE_MODE = (RED, 3, 40, 160, 4480)
 ASKING = (BLUE, 1, 500, 0, 500)
 THANKS = (GREEN, 1, 2000, 0, 0)
+LOCATE = ((1, 1, 1), 2, 60, 120, 260)
 SWITCHING_OFF = (RED, 5, 100, 100, 0)
 _ANSWER_MS = const(2000)  # the state's colour, steady, after a short press
 

@@ -13,6 +13,7 @@ from bzwire.bluezone import TX_POWER_UNKNOWN, is_iphone
 from bzwire.messages import PROFILE_WINDOWED
 from bzwire.page_format import KIND_BLUEZONE, RECORD_CONNECTED
 
+from .alive import COLLECT_AFTER_BYTES
 from .scan_ring import ScanRing
 from .window import WINDOW_S, Window
 
@@ -30,9 +31,6 @@ _WINDOWED_INTERVAL_MS = const(50)  # the windows are short, and there are few of
 _SCAN_MS = const(4000)
 _RING_SLOTS = const(48)
 _TURN_MS = const(100)
-# Garbage may grow to this before it is collected. Less keeps the heap tidier and costs time, with no bound at all an
-# answer of 1 KiB finds no room (DESIGN.md 8).
-COLLECT_AFTER_BYTES = 12 * 1024
 # A token that sleeps hears little and has time: what lasts then lies closer together (DESIGN.md 8).
 _SLEEPER_COLLECTS_AFTER_BYTES = const(4 * 1024)
 _MARGIN_MS = const(50)  # a window ends so long before its slot

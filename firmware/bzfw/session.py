@@ -20,26 +20,33 @@ class Refusal(Exception):
 
 
 class Session:
-    """key is empty until the host has proven that it holds this token's key."""
+    """key is empty until the host has proven that it holds this token's key.
+
+    courier: whether the one who said HELLO last is a courier's computer, which may do little (SPEC.md "Commands").
+    """
 
     def __init__(self, hal: "Hal") -> None:
         self._hal = hal
         self._host_nonce = b""
         self._token_nonce = b""
         self._counter = 0
+        self._auth_key = b""  # of the one who said HELLO
         self.key = b""
+        self.courier = False
         self.refused_proofs = 0
 
-    def hello(self, auth_key: bytes, host_nonce: bytes) -> "dict[str, Any]":
+    def hello(self, auth_key: bytes, host_nonce: bytes, courier: bool = False) -> "dict[str, Any]":
         """Begin anew: the token's nonce and its proof. It says nothing of who the token is."""
         self.end()
+        self._auth_key = auth_key
+        self.courier = courier
         self._host_nonce = host_nonce
         self._token_nonce = self._hal.random_bytes(keys.NONCE_BYTES)
         return {"nt": self._token_nonce, "m": keys.token_proof(auth_key, host_nonce, self._token_nonce)}
 
-    def authenticate(self, auth_key: bytes, proof: bytes) -> None:
+    def authenticate(self, proof: bytes) -> None:
         """Take the host's proof. Raises Refusal; a challenge serves once."""
-        host_nonce, token_nonce = self._host_nonce, self._token_nonce
+        auth_key, host_nonce, token_nonce = self._auth_key, self._host_nonce, self._token_nonce
         self.end()
         if not token_nonce:
             raise Refusal(RC_NOT_AUTHENTICATED)
@@ -51,7 +58,7 @@ class Session:
 
     def end(self) -> None:
         """Nothing sealed is taken any more."""
-        self.key = b""
+        self.key = self._auth_key = b""
         self._host_nonce = b""
         self._token_nonce = b""
 

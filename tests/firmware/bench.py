@@ -273,6 +273,11 @@ class Flash:
         self._fs.remove(path)
         self._save()
 
+    def make_folder(self, path: str) -> None:
+        """An empty folder."""
+        self._fs.mkdir(path)
+        self._save()
+
     def flip_bit(self, path: str, bit: int) -> None:
         """Damage a file by one bit; a negative bit counts from the end."""
         content = bytearray(self.read(path))

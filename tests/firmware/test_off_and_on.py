@@ -49,6 +49,18 @@ def test_ten_seconds_switch_off_with_a_buzz_and_five_red_blinks(bench: Bench) ->
     assert is_off(wearer)
 
 
+def test_switched_off_while_it_shows_itself_it_does_not_beep_on(bench: Bench) -> None:
+    """Output pins stay as they are in deep sleep: a buzzer that sounds in that moment would empty the battery."""
+    wearer = bench.hand_out("beeping")
+    bench.live(10.25)
+    wearer.ask(messages.CMD_LOCATE, {"s": 60})
+    wearer.hold(10.5)
+    bench.live(30)
+    assert is_off(wearer)
+    levels = [level for _, pin, level in wearer.light if pin == BUZZER_PIN]
+    assert levels[-1] == 0
+
+
 @pytest.mark.parametrize("held_s", [9.5, 4.0])
 def test_less_than_ten_seconds_leave_it_on(bench: Bench, held_s: float) -> None:
     wearer = bench.hand_out("staying")

@@ -23,7 +23,7 @@ ROW = re.compile(r"^\| (?P<what>[^|]+) \| (?P<bytes>[\d,]+) \|$")
 LOADED = """
 import gc
 gc.threshold(2048)
-from bzfw import app, hal_esp32
+from bzfw import app, hal_esp32, radio
 gc.collect()
 print("held", gc.mem_alloc())
 """
