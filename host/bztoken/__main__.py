@@ -1,6 +1,6 @@
 """`python -m bztoken` is the same as `bztoken`."""
 
-from bztoken.cli.main import run
+from bztoken.start import run
 
 if __name__ == "__main__":
     run()

@@ -8,6 +8,7 @@ BztokenError
   FormatError        a file of others breaks its format (carries path and line)
   CaseError          a case cannot be recorded as asked
   LinkError          the cable, or the token at its end
+    NotTrusted       a token of this registry that is not believed: revoked, wiped, or with a double
 
 No message carries a key, an ID or a name.
 """
@@ -52,3 +53,7 @@ class CaseError(BztokenError):
 
 class LinkError(BztokenError):
     """The cable, or the token at its end, does not do what it should."""
+
+
+class NotTrusted(LinkError):
+    """A token of this registry whose log must not be taken."""

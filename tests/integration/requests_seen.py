@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from tests.integration.line import OnRequest
+from tests.integration.line import Cut, OnRequest
 
 from bzwire import cbor
+from bzwire.messages import CMD_ACKNOWLEDGE
 from bzwire.smp import GROUP_TOKEN, Message
 
 
@@ -26,6 +27,43 @@ def at_request(command: int, number: int, act: Callable[[], None], swallow: bool
         if seen == number:
             act()
         return not (swallow and seen >= number)
+
+    return on_request
+
+
+class CutAtAnswer:
+    """The cable is pulled out when the first answer after a request comes back: the token has acted, nobody knows."""
+
+    def __init__(self, command: int) -> None:
+        self._asked = False
+        self.on_request = at_request(command, 1, self._note)
+
+    def _note(self) -> None:
+        self._asked = True
+
+    def to_host(self, _passed: int, data: bytes) -> bytes:
+        """For a Line."""
+        if self._asked:
+            raise Cut(b"")
+        return data
+
+
+def pull_out() -> None:
+    """Before the request passes."""
+    raise Cut(b"")
+
+
+def at_last_acknowledgement(sequence: int, act: Callable[[], None]) -> OnRequest:
+    """Act once, before an acknowledgement of this page or a later one passes, and swallow it and all later ones."""
+    over = False
+
+    def on_request(request: Message) -> bool:
+        nonlocal over
+        wanted = request.group == GROUP_TOKEN and request.command == CMD_ACKNOWLEDGE
+        if wanted and not over and fields_of(request)["s"] >= sequence:
+            over = True
+            act()
+        return not (wanted and over)
 
     return on_request
 

@@ -36,13 +36,13 @@ def test_a_page_is_stored_before_it_is_acknowledged(clinic_of_an: Clinic) -> Non
 
     def look(fields: dict[str, Any]) -> None:
         stored = [page.sequence for page in clinic.stored(AN)]
-        assert stored == list(range(1, fields["s"] + 1))
+        assert stored[: fields["s"]] == list(range(1, fields["s"] + 1))  # more may be stored while it is on its way
         acknowledged.append(fields["s"])
 
     seen = each_request(messages.CMD_ACKNOWLEDGE, look)
     with attached(clinic.fleet) as there, Line(there.ports[AN], on_request=seen) as line:
         sync(clinic.home, line.path, quiet)
-    assert len(acknowledged) > 2
+    assert len(acknowledged) >= 2
     assert acknowledged == sorted(set(acknowledged))
     assert acknowledged[-1] == clinic.stored(AN)[-1].sequence
 

@@ -1,6 +1,7 @@
 """Whatever is wrong, a command says so in one sentence: never a traceback, never a key or an ID."""
 
 import asyncio
+import base64
 import os
 import random
 import re
@@ -12,12 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cbor2
 import pytest
 import serial
 from tests.integration.clinic import Clinic, attached, mounted, save_image
 
 from bztoken.registry import tokens
 from bztoken.registry.database import open_registry
+from bzwire.smp import encode_lines
 
 AN = "Bà An"
 Cli = Callable[..., Any]
@@ -138,12 +141,29 @@ def rubbish(_data: bytes) -> bytes:
     return random.Random(9).randbytes(300)
 
 
+def framed(answer: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    """A device that speaks the framing of SMP, whole and with right checksums. answer: to the header of a request."""
+
+    def heard(data: bytes) -> bytes:
+        header = base64.b64decode(data[2:].split(b"\n")[0])[2:10]
+        return b"".join(encode_lines(answer(bytes([header[0] + 1]) + header[1:])))
+
+    return heard
+
+
 DEVICES: dict[str, Callable[[bytes], bytes]] = {
     "silent": lambda _data: b"",
     "rubbish": rubbish,
     "echo": lambda data: data,
     "prompt": lambda _data: b"\r\n>>> SyntaxError: invalid syntax\r\n>>> ",
     "frame without end": lambda _data: b"\x06\x09" + b"A" * 200,
+    "frame without header": framed(lambda header: header[:3]),
+    "frame without body": framed(lambda header: header),
+    "body cut short": framed(lambda header: header + b"\xa2\x61p"),
+    "body that is no map": framed(lambda header: header + b"\x81\x01"),
+    "body with numbers for names": framed(lambda header: header + b"\xa1\x01\x02"),
+    "body with names of smp's own": framed(lambda header: header + cbor2.dumps({"header": 1, "smp_data": b""})),
+    "body nested deep": framed(lambda header: header + b"\x81" * 1500 + b"\x01"),
 }
 
 

@@ -10,7 +10,7 @@ import time
 import pytest
 from tests.integration.clinic import Clinic, assert_beginning, assert_whole, attached
 from tests.integration.line import Line, OnRequest
-from tests.integration.requests_seen import at_request, each_request
+from tests.integration.requests_seen import at_last_acknowledgement, at_request, each_request
 
 from bztoken.sync import COMMIT_PAGES, sync
 from bzwire import messages
@@ -76,7 +76,9 @@ def test_a_killed_sync_is_finished_by_the_next(
         assert doomed.run(port, at_request(command, number, doomed.kill, swallow)) == -9
         before = clinic.stored(AN)
         assert_beginning(before, in_flash)
-        assert commits * COMMIT_PAGES <= len(before) < (commits + 1) * COMMIT_PAGES
+        # A piece that was being stored when the program was killed may have been committed just before.
+        assert commits * COMMIT_PAGES <= len(before)
+        assert commits or not before
         result = sync(clinic.home, port, quiet)
         stored = clinic.stored(AN)
         assert result.pages_new == len(stored) - len(before)
@@ -115,7 +117,7 @@ def test_pages_that_were_stored_but_not_acknowledged_are_not_read_again(clinic_o
         reads: list[int] = []
         with Line(port, on_request=_note_cursor(reads)) as line:
             result = sync(clinic.home, line.path, quiet)
-        assert min(reads) == before + 1
+        assert min(reads) == before  # the last one is held against the stored one
         assert result.pages_new == len(clinic.stored(AN)) - before
         assert asyncio.run(clinic.acknowledged(port)) == clinic.stored(AN)[-1].sequence
     assert_whole(clinic.stored(AN), in_flash)
@@ -132,8 +134,7 @@ def test_everything_stored_and_nothing_acknowledged_is_acknowledged_at_the_next_
     doomed = DoomedSync(clinic)
     with attached(clinic.fleet) as there:
         port = there.ports[AN]
-        last = -(-(len(in_flash) + 1) // COMMIT_PAGES)
-        assert doomed.run(port, at_request(messages.CMD_ACKNOWLEDGE, last, doomed.kill, swallow=True)) == -9
+        assert doomed.run(port, at_last_acknowledgement(len(in_flash), doomed.kill)) == -9
         assert len(clinic.stored(AN)) >= len(in_flash)
         began = time.monotonic()
         result = sync(clinic.home, port, quiet)

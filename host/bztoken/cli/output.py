@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone, tzinfo
+from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
@@ -12,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 DEFAULT_ZONE = "Asia/Ho_Chi_Minh"
+Zone = Annotated[str, typer.Option("--zone", help="Time zone of the times shown.")]
 _PIPE_WIDTH = 160  # a table in a pipe is not squeezed into a terminal's 80 columns
 
 
@@ -23,6 +25,12 @@ def answer(sentence: str) -> None:
 def answer_json(document: object) -> None:
     """The one JSON document of a command on stdout."""
     typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
+
+
+def answer_json_line(document: object) -> None:
+    """One JSON document of several on stdout, on a line of its own, at once."""
+    typer.echo(json.dumps(document, ensure_ascii=False))
+    sys.stdout.flush()
 
 
 def answer_table(headings: Sequence[str], rows: Sequence[Sequence[object]], nothing: str) -> None:

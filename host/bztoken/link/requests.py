@@ -57,7 +57,7 @@ class EmptyResponse(WriteResponse):
 
 class InfoResponse(WriteResponse):
     """What anybody may know: protocol, firmware, board, provisioned or not, clock state, safe mode (since 0.2), most
-    bytes of a READ and the interpreter's build (since 0.3).
+    bytes of a READ, the interpreter's build, whether it still writes over its flash after a wipe (since 0.3).
 
     Fields of a newer token are passed over: that it is newer is told by `p`.
     """
@@ -73,6 +73,7 @@ class InfoResponse(WriteResponse):
     sm: bool = False
     rb: int = messages.OLD_MAX_READ_BYTES
     mp: int | None = None
+    er: bool = False
 
 
 class Info(TokenRequest):

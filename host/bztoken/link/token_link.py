@@ -1,13 +1,14 @@
 """One open cable: requests that are asked again when the line was noisy, and the session that proves both sides.
 
 Every command of the token may be asked twice without harm (reads go by cursor, acknowledgements by number), so a lost
-answer is simply asked for again under a new counter.
+answer is simply asked for again under a new counter. `ask` and `answer` are the two halves of a command for those who
+keep more than one on its way (`log_reader`); they repeat nothing.
 """
 
 import asyncio
-import binascii
 import logging
 import secrets
+import struct
 import termios
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from pydantic import ValidationError
+from smp import header as smp_header
 from smp.error import MGMT_ERR, ErrorV1, ErrorV2
 from smp.exceptions import SMPException
 from smp.message import WriteResponse
@@ -26,6 +28,7 @@ from smpclient.transport import SMPTransportDisconnected
 
 from bztoken.errors import LinkError
 from bztoken.link import requests
+from bztoken.link.refusals import AnswerLost, LineNoisy, NotAToken, TokenRefused, TokenTooOld
 from bztoken.link.requests import TokenRefusal, TokenRequest
 from bztoken.link.transport import TokenTransport
 from bzwire import keys, messages
@@ -39,38 +42,10 @@ TOLD_AFTER_S = 3.0
 
 _log = logging.getLogger(__name__)
 
-# A damaged answer shows itself as any of these.
-_NOISE = (TimeoutError, SMPException, SMPClientException, ValidationError, binascii.Error, ValueError, WireError)
+# A damaged answer shows itself as any of these; one that is too short for its CRC as struct.error.
+_NOISE = (TimeoutError, SMPException, SMPClientException, ValidationError, struct.error, ValueError, WireError)
 # A port that is gone, as its many layers say it; to be caught after _NOISE, for TimeoutError is an OSError.
 _GONE = (SMPTransportDisconnected, OSError, termios.error)
-
-
-class LineNoisy(LinkError):
-    """No whole answer came, however often it was asked for."""
-
-
-class TokenRefused(LinkError):
-    """The token answered with a refusal; `code` says which."""
-
-    def __init__(self, code: TokenRefusal | None) -> None:
-        self.code = code
-        super().__init__(_REFUSALS.get(code, "The token refused the request: update the token or this program."))
-
-
-class TokenTooOld(LinkError):
-    """The token's firmware does not have this command."""
-
-    def __init__(self) -> None:
-        super().__init__("The token's firmware is too old for this command: update it, or ask a technician to.")
-
-
-_REFUSALS: dict[TokenRefusal | None, str] = {
-    TokenRefusal.NOT_PROVISIONED: "This token is not provisioned: give it to somebody with `bztoken provision` first.",
-    TokenRefusal.ALREADY_PROVISIONED: "This token belongs to a registry already: it was not changed.",
-    TokenRefusal.NOT_AUTHENTICATED: "The token restarted in between: run the command again.",
-    TokenRefusal.BAD_MAC: "The token does not accept this registry's key: it belongs to another registry.",
-    TokenRefusal.STORAGE: "The token cannot write its flash: keep it, and ask a technician to read it out.",
-}
 
 
 @dataclass(frozen=True)
@@ -83,6 +58,18 @@ class Info:
     provisioned: bool
     clock_state: int
     safe_mode: bool
+    read_bytes: int = messages.OLD_MAX_READ_BYTES  # most that one READ gives
+    mpy: int | None = None  # the interpreter's build; None before 0.3
+    erasing: bool = False  # wiped, and still writing over what was deleted
+
+
+@dataclass(frozen=True)
+class Question:
+    """A command of the session on its way to the token."""
+
+    number: int
+    counter: int
+    request: requests.SealedRequest
 
 
 @dataclass(frozen=True)
@@ -94,16 +81,34 @@ class Challenge:
     proof: bytes
 
 
+def _loaded(request: requests.SealedRequest, frame: bytes) -> requests.SealedResponse:
+    """The answer in a frame. Raises TokenRefused for a refusal, what pydantic raises for anything else."""
+    try:
+        return requests.SealedResponse.loads(frame)
+    except ValidationError:
+        pass
+    try:
+        refused: Any = request._ErrorV2.loads(frame)
+        raise TokenRefused(refused.err.rc)
+    except ValidationError:
+        request._ErrorV1.loads(frame)
+        raise TokenRefused(None) from None
+
+
 def _stumbled(answer: object) -> bool:
     """True for "unknown error": the token could not serve this request just now, for want of memory perhaps."""
     return isinstance(answer, ErrorV1) and answer.rc == MGMT_ERR.EUNKNOWN
 
 
 class TokenLink:
-    """An open port with a token behind it; use as an async context manager."""
+    """An open port with a token behind it; use as an async context manager.
 
-    def __init__(self, port: str) -> None:
+    courier: number and last UTC day of a courier's pass, when a courier's computer asks.
+    """
+
+    def __init__(self, port: str, courier: tuple[bytes, int] | None = None) -> None:
         self.port = port
+        self._courier = courier
         self._transport = TokenTransport()
         self._client = SMPClient(self._transport, port, TIMEOUT_S)
         self._session = b""
@@ -180,18 +185,18 @@ class TokenLink:
 
     # -- public commands -----------------------------------------------------------------------------------------
     async def info(self) -> Info:
-        """Waits up to `WAKE_S` for a token that sleeps. Raises LinkError when the device is not a token."""
+        """Waits up to `WAKE_S` for a token that sleeps. Raises NotAToken, or LinkError when the cable fails."""
         try:
             answer = await self._first_answer()
-        except TokenRefused:
-            raise LinkError(self._not_a_token()) from None
+        except (TokenRefused, LineNoisy):
+            raise NotAToken(self._not_a_token()) from None
         assert isinstance(answer, requests.InfoResponse)
         if answer.p != messages.PROTOCOL_VERSION:
             raise LinkError(
                 f"The token speaks version {answer.p} of the link, this program version {messages.PROTOCOL_VERSION}: "
                 "update the older one."
             )
-        return Info(answer.p, answer.fw, answer.b, answer.pr, answer.ck, answer.sm)
+        return Info(answer.p, answer.fw, answer.b, answer.pr, answer.ck, answer.sm, answer.rb, answer.mp, answer.er)
 
     async def _first_answer(self) -> WriteResponse:
         """The answer to INFO. A port from which nothing at all comes is asked until a token must have woken up."""
@@ -223,9 +228,14 @@ class TokenLink:
     async def challenge(self) -> Challenge:
         """Ask the token for a proof that says nothing to those who do not hold its key."""
         host_nonce = secrets.token_bytes(keys.NONCE_BYTES)
-        answer = await self._ask(lambda: requests.Hello(nh=host_nonce))
+        answer = await self._ask(lambda: self._hello(host_nonce))
         assert isinstance(answer, requests.HelloResponse)
         return Challenge(host_nonce, answer.nt, answer.m)
+
+    def _hello(self, host_nonce: bytes) -> requests.Hello:
+        if self._courier is None:
+            return requests.Hello(nh=host_nonce)
+        return requests.CourierHello(nh=host_nonce, ci=self._courier[0], cd=self._courier[1])
 
     async def open_session(self, challenge: Challenge, auth_key: bytes) -> None:
         """Prove the host's side; the token's proof must have been checked against this key.
@@ -273,20 +283,64 @@ class TokenLink:
             return await self._sealed(number, fields)
 
     async def _sealed(self, number: int, fields: dict[str, Any]) -> dict[str, Any]:
-        def make() -> TokenRequest:
-            self._counter += 1
-            envelope = messages.seal(self._session, messages.REQUEST, number, self._counter, fields)
-            return requests.SEALED[number](c=envelope["c"], b=envelope["b"], m=envelope["m"])
-
         for _ in range(TRIES):
-            answer = await self._ask(make)
-            assert isinstance(answer, requests.SealedResponse)
-            envelope = {"c": answer.c, "b": answer.b, "m": answer.m}
-            try:
-                counter, found = messages.unseal(self._session, messages.RESPONSE, number, envelope)
-            except WireError:
-                counter, found = -1, {}
-            if counter == self._counter:
+            answer = await self._ask(lambda: self._question(number, fields).request)
+            found = self._opened(number, self._counter, answer)
+            if found is not None:
                 return found
             self.repeats += 1
         raise LinkError("The token's answers do not carry its proof: the line is bad, or somebody is in between.")
+
+    def _question(self, number: int, fields: dict[str, Any]) -> Question:
+        """The next request of the session, under a counter of its own."""
+        self._counter += 1
+        envelope = messages.seal(self._session, messages.REQUEST, number, self._counter, fields)
+        request = requests.SEALED[number](c=envelope["c"], b=envelope["b"], m=envelope["m"])
+        return Question(number, self._counter, request)
+
+    def _opened(self, number: int, counter: int, answer: WriteResponse) -> dict[str, Any] | None:
+        """The fields of a sealed answer; None when it does not carry the token's proof for this counter."""
+        assert isinstance(answer, requests.SealedResponse)
+        envelope = {"c": answer.c, "b": answer.b, "m": answer.m}
+        try:
+            answered, found = messages.unseal(self._session, messages.RESPONSE, number, envelope)
+        except WireError:
+            return None
+        return found if answered == counter else None
+
+    # -- the two halves of a command -------------------------------------------------------------------------------
+    async def ask(self, number: int, **fields: Any) -> Question:
+        """Send a command of the session; its answer is to be taken by `answer`, in the order of asking.
+
+        Raises AnswerLost or LinkError.
+        """
+        question = self._question(number, fields)
+        try:
+            await self._transport.send(question.request.BYTES)
+        except _NOISE:
+            raise AnswerLost(self._silent()) from None
+        except _GONE:
+            raise LinkError(self._pulled_out()) from None
+        return question
+
+    async def answer(self, question: Question) -> dict[str, Any]:
+        """The fields of the answer to the oldest question without one. Raises AnswerLost, TokenRefused or LinkError."""
+        request = question.request
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                frame = await self._transport.receive()
+            if smp_header.Header.loads(frame[: smp_header.Header.SIZE]).sequence != request.header.sequence:
+                raise AnswerLost(self._silent())
+            found = self._opened(question.number, question.counter, _loaded(request, frame))
+        except _NOISE:
+            raise AnswerLost(self._silent()) from None
+        except _GONE:
+            raise LinkError(self._pulled_out()) from None
+        if found is None:
+            raise AnswerLost(self._silent())
+        return found
+
+    async def forget_answers(self) -> None:
+        """Reopen the port, so that answers still on their way are not taken for those of later questions."""
+        self.repeats += 1
+        await self._start_over(1)

@@ -8,17 +8,23 @@ import logging
 import os
 import termios
 
+import cbor2
 from serial import SerialException
+from smp.header import Header
 from smpclient.transport.serial import SMPSerialTransport
 from typing_extensions import override
 
 from bztoken.errors import LinkError
+from bzwire.smp import MAX_REQUEST_BYTES
 
 BAUD = 115200
 
 # smpclient logs whole frames when something is odd; frames carry pages, so nothing of it may reach a screen.
 for _name in ("smpclient", "smp"):
     logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
+
+# What smp's messages call their own parts.
+_OWN_FIELDS = ("header", "smp_data")
 
 _REASONS = {
     errno.ENOENT: "There is no port {port}: plug the token in; `ls /dev/ttyUSB* /dev/ttyACM*` shows what is there.",
@@ -42,6 +48,19 @@ class TokenTransport(SMPSerialTransport):
         """True when no byte that was not understood has come since the port was opened."""
         return not self._buffer and not self._serial_buffer and self._smp_packet_queue.empty()
 
+    @property
+    @override
+    def max_unencoded_size(self) -> int:
+        """The longest message that a token takes; smpclient would take its frame off what the token tells."""
+        return MAX_REQUEST_BYTES
+
+    @override
+    async def receive(self) -> bytes:
+        """One message. Raises ValueError for a frame that holds none: smpclient would fail on it in many ways."""
+        frame = await super().receive()
+        _require_message(frame)
+        return frame
+
     @override
     async def connect(self, address: str, timeout_s: float) -> None:
         """Open the port. Raises LinkError."""
@@ -53,9 +72,23 @@ class TokenTransport(SMPSerialTransport):
             self._conn.open()
             self._conn.reset_input_buffer()
         except (OSError, SerialException) as error:
+            self._conn.close()
             raise LinkError(_reason(address, error)) from None
         except termios.error as error:  # pyserial lets it through when the port goes away in the middle
+            self._conn.close()
             raise LinkError(_reason(address, OSError(*error.args))) from None
+
+
+def _require_message(frame: bytes) -> None:
+    """Raises ValueError unless there is a header, and behind it a map whose keys are names of fields."""
+    if len(frame) < Header.SIZE:
+        raise ValueError("a frame without a header")
+    try:
+        body = cbor2.loads(frame[Header.SIZE :])
+    except (cbor2.CBORError, RecursionError) as error:
+        raise ValueError("a frame without CBOR") from error
+    if not isinstance(body, dict) or not all(isinstance(name, str) and name not in _OWN_FIELDS for name in body):
+        raise ValueError("a frame without a map of fields")
 
 
 def _reason(port: str, error: OSError) -> str:

@@ -16,16 +16,17 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 from sqlcipher3 import dbapi2  # type: ignore[import-untyped]
 
 from bztoken.errors import RegistryError
-from bztoken.home import FILE_MODE, Home, sync_folder
+from bztoken.home import FILE_MODE, Home, sync_folder, told_as
 
 BUSY_TIMEOUT_S = 30
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_REFUSED = "the registry refused ({reason}): nothing of this step was kept, check disk space and try again"
 _PLAIN_HEADER = b"SQLite format 3\x00"
 
 
@@ -71,8 +72,9 @@ def create_registry(home: Home) -> None:
     home.prepare()
     # Built beside and renamed, so that an interrupted init leaves no half registry that looks like a whole one.
     beside = home.registry_path.with_suffix(".new")
-    _remove(beside)
-    os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
+    with told_as(beside, home.registry_path):
+        _remove(beside)
+        os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
     engine = _engine(beside, home.registry_key())
     try:
         with _sentences():
@@ -149,7 +151,10 @@ def _known_revision(engine: Engine, home: Home) -> str:
 def _open_engine(home: Home) -> Engine:
     path = home.registry_path
     if not path.exists():
-        raise RegistryError(f"there is no registry in {home.path}: run `bztoken registry init`")
+        raise RegistryError(
+            f"there is no registry in {home.path}: run `bztoken registry init` at the clinic, or "
+            "`bztoken courier accept FILE` on a courier's computer"
+        )
     with path.open("rb") as file:
         if file.read(len(_PLAIN_HEADER)) == _PLAIN_HEADER:
             raise RegistryError(f"{path} is not encrypted, which a registry always is: it was not opened")
@@ -157,6 +162,9 @@ def _open_engine(home: Home) -> Engine:
     try:
         with engine.connect() as connection:
             connection.execute(text("SELECT count(*) FROM sqlite_master"))
+    except OperationalError as error:  # the system, not the key
+        engine.dispose()
+        raise RegistryError(_REFUSED.format(reason=error.orig)) from error
     except DatabaseError as error:
         engine.dispose()
         raise RegistryError(
@@ -211,6 +219,4 @@ def _sentences() -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
-        raise RegistryError(
-            f"the registry refused ({error.orig}): nothing of this step was kept, check disk space and try again"
-        ) from error
+        raise RegistryError(_REFUSED.format(reason=error.orig)) from error
