@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bztoken.connection import connect
+from bztoken.connection import KnownToken, connect
 from bztoken.errors import LinkError
 from bztoken.formats.case_list import CaseKey
 from bztoken.home import Home
 from bztoken.link.token_link import TokenLink
-from bztoken.registry.database import open_registry
+from bztoken.registry import clock_points, logs, page_times
+from bztoken.registry.database import Registry, open_registry
+from bztoken.registry.models import Token
 from bzwire import messages
 from bzwire.bluezone import DAY_S, KEY_BYTES, SLOTS_PER_DAY, day_of
 from bzwire.page import CLOCK_UNSET
@@ -44,9 +46,21 @@ def release_keys(home: Home, port: str, days: int, on_waiting: Callable[[], None
                         f"The clock of the token at {port} is not set, so it does not know its days: run `bztoken sync "
                         f"--port {port}` first."
                     )
+                await _note_clock(registry, known)
                 return ReleasedKeys(known.label, await _release(known.link, days, on_waiting))
 
         return asyncio.run(run())
+
+
+async def _note_clock(registry: Registry, known: KnownToken) -> None:
+    """The keys are by the token's own clock: write down how wrong that is."""
+    before_ns = time.time_ns()
+    status = await known.link.command(messages.CMD_STATUS)
+    told = clock_points.reading(status, before_ns, time.time_ns())
+    with registry.write() as session:
+        log = logs.log_of_token(session, session.get_one(Token, known.token_id))
+        clock_points.record(session, log, told)
+        page_times.correct(session, log)
 
 
 async def _release(link: TokenLink, days: int, on_waiting: Callable[[], None]) -> list[CaseKey]:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
+from tests.program import Program
 
 from bztoken.errors import RegistryError
 from bztoken.formats.case_list import CaseKey, write_case_list
@@ -19,7 +20,8 @@ from bztoken.registry.database import Registry
 from bztoken.registry.exposures import count_everything, list_exposures
 from bztoken.registry.histories import add_history
 from bztoken.registry.logs import log_of_token
-from bztoken.registry.models import Batch, Case, Exposure
+from bztoken.registry.models import Batch, Case, Exposure, Sighting
+from bztoken.registry.models import CaseKey as StoredKey
 from bztoken.registry.pages import import_page
 from bztoken.registry.tokens import token_keys
 from bzwire.bluezone import slot_id
@@ -47,15 +49,16 @@ class World:
         with self.registry.write() as session:
             tokens.create(session, label, uid, "person", "virtual", 1)
 
-    def hears(self, label: str, day_key: bytes, windows: Sequence[int], **record: Any) -> None:
-        """The token hears a day key's IDs in these 5-minute windows of the first day."""
+    def hears(self, label: str, day_key: bytes, windows: Sequence[int], late_windows: int = 0, **record: Any) -> None:
+        """The token hears a day key's IDs in these 5-minute windows of the first day; its clock says them so late."""
         with self.registry.write() as session:
             token = tokens.by_label(session, label)
             assert token is not None
             key = token_keys(MASTER, token.uid).first_log_key
             for window in windows:
                 heard = self.make_record(day_key, window // 3 % 96, **record)
-                raw = self.make_page(key, [heard], sequence=self.sequence, window_start_s=START_S + 300 * window)
+                start_s = START_S + 300 * (window + late_windows)
+                raw = self.make_page(key, [heard], sequence=self.sequence, window_start_s=start_s)
                 assert import_page(session, log_of_token(session, token), raw, key, 2)
                 self.sequence += 1
 
@@ -69,6 +72,12 @@ class World:
         with self.registry.write() as session:
             token = None if token_label is None else tokens.by_label(session, token_label)
             add_case(session, name, "token" if token else "case list", token, keys, 4)
+
+    def knows_clocks(self, sightings_s: int | None, keys_s: int | None) -> None:
+        """How well every clock is known, whatever told it (test_page_times)."""
+        with self.registry.write() as session:
+            session.execute(update(Sighting).values(uncertainty_s=sightings_s))
+            session.execute(update(StoredKey).values(uncertainty_s=keys_s))
 
     def batch(self, tolerance_s: int = 1800) -> BatchResult:
         return run_batch(self.registry, lambda: 5, tolerance_s)
@@ -215,6 +224,51 @@ def test_a_wrong_clock_is_forgiven_within_the_tolerance(
     world.phone("Phone", [true._replace(unix_ms=true.unix_ms + shift_s * 1000)])
     world.case("F0-1", [KEY_DAY])
     assert world.batch(tolerance_s).exposures == found
+
+
+@pytest.mark.parametrize(
+    ("late_windows", "sightings_s", "keys_s", "found"),
+    [
+        (8, None, None, 2),  # 40 minutes late: 2 of 6 windows are within half an hour of their slots
+        (8, 5, 5, 0),
+        (8, 5, None, 2),
+        (8, 1200, 1200, 6),
+        (36, 1200, 1200, 0),
+        (36, 11_000, 900, 6),  # 3 hours
+        (36, None, 12_000, 6),
+        (72, 20_000, 20_000, 0),  # 6 hours: nobody could tell a meeting from a replay
+    ],
+)
+def test_what_is_known_of_two_clocks_widens_or_narrows_the_tolerance(
+    world: World, late_windows: int, sightings_s: int | None, keys_s: int | None, found: int
+) -> None:
+    world.hears("Lan", F0_KEY, range(60, 66), late_windows)
+    world.case("F0-1", [KEY_DAY])
+    world.knows_clocks(sightings_s, keys_s)
+    assert world.batch().sightings == found
+
+
+def test_a_sighting_that_a_bad_clock_puts_into_the_next_day_is_found(world: World) -> None:
+    """The last slot of a key that was on the air two hours early, heard 2 hours and 10 minutes after its end."""
+    world.hears("Lan", F0_KEY, [285], late_windows=5)
+    world.case("F0-1", [CaseKey(F0_KEY, START_S - 7200, 96, START_S + DAY_S - 7201)])
+    world.knows_clocks(9000, 5)
+    assert world.batch().sightings == 1
+    assert [row[2] for row in world.found()] == ["2020-08-09"]
+
+
+def test_the_batch_tells_how_many_sightings_rest_on_bad_clocks(world: World, cli: Program) -> None:
+    world.hears("Lan", F0_KEY, range(10))
+    world.phone("Phone of Hoa", [line(START_S + 40_000 + 60 * n) for n in range(15)])
+    world.case("F0-1", [KEY_DAY])
+    assert world.batch()[-2:] == (10, 0)  # of a phone nobody asks it
+    assert "10 of the sightings are by tokens of whose clock nothing is known: they count up to 30" in cli("match").out
+    world.knows_clocks(7000, 5)
+    assert world.batch()[-2:] == (0, 10)
+    assert "whose clock may have been more than 30 minutes off: they count up to 4 hours off" in cli("match").out
+    world.knows_clocks(20, 5)
+    assert world.batch()[-2:] == (0, 0)
+    assert "clock" not in cli("match").out
 
 
 def test_the_announced_power_goes_before_the_keys_and_the_default(world: World) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bztoken.formats.case_list import CaseKey, expand_days
 from bztoken.matching.kernel import KeyIds, Sightings, halves, match
 from bztoken.matching.key_table import KeyTable
+from bztoken.matching.tolerance import UNKNOWN, Tolerance
 from bzwire.bluezone import slot_ids
 
 DAY_S = 86400
@@ -21,12 +22,14 @@ class Slot(NamedTuple):
     rotating_id: bytes
     start_s: int
     key_index: int
+    uncertainty_s: int = UNKNOWN
 
 
 class Seen(NamedTuple):
     rotating_id: bytes
     first_s: int
     last_s: int
+    uncertainty_s: int = UNKNOWN
 
 
 def columns(slots: list[Slot], seen: list[Seen]) -> tuple[KeyIds, Sightings]:
@@ -37,25 +40,40 @@ def columns(slots: list[Slot], seen: list[Seen]) -> tuple[KeyIds, Sightings]:
         *halves([slot.rotating_id for slot in slots]),
         ints([slot.start_s for slot in slots]),
         ints([slot.key_index for slot in slots]),
+        ints([slot.uncertainty_s for slot in slots]),
     )
     sightings = Sightings(
         *halves([one.rotating_id for one in seen]),
         ints([one.first_s for one in seen]),
         ints([one.last_s for one in seen]),
+        ints([one.uncertainty_s for one in seen]),
     )
     return key_ids, sightings
 
 
-def kernel(slots: list[Slot], seen: list[Seen], tolerance_s: int) -> list[tuple[int, int, int]]:
-    found = match(*columns(slots, seen), tolerance_s)
+def kernel(slots: list[Slot], seen: list[Seen], unknown_s: int) -> list[tuple[int, int, int]]:
+    found = match(*columns(slots, seen), Tolerance(unknown_s))
     return sorted(zip(found.row.tolist(), found.key_index.tolist(), found.slot_start_s.tolist(), strict=True))
 
 
-def oracle(slots: list[Slot], seen: list[Seen], tolerance_s: int) -> list[tuple[int, int, int]]:
+def pair_tolerance_s(seen_s: int, key_s: int, unknown_s: int) -> int:
+    """As README.md says it, one pair at a time."""
+    cap_s = max(4 * 3600, unknown_s)
+    if seen_s == UNKNOWN and key_s == UNKNOWN:
+        return unknown_s
+    if seen_s == UNKNOWN:
+        return min(cap_s, max(unknown_s, 60 + key_s))
+    if key_s == UNKNOWN:
+        return min(cap_s, max(unknown_s, 60 + seen_s))
+    return min(cap_s, 60 + seen_s + key_s)
+
+
+def oracle(slots: list[Slot], seen: list[Seen], unknown_s: int) -> list[tuple[int, int, int]]:
     """Every second of the sighting against every second of the widened slot, as ranges."""
     found = []
     for row, one in enumerate(seen):
         for slot in slots:
+            tolerance_s = pair_tolerance_s(one.uncertainty_s, slot.uncertainty_s, unknown_s)
             near = range(slot.start_s - tolerance_s, slot.start_s + 900 + tolerance_s)
             overlaps = one.first_s <= near[-1] and one.last_s >= near[0]
             if one.rotating_id == slot.rotating_id and overlaps:
@@ -63,22 +81,29 @@ def oracle(slots: list[Slot], seen: list[Seen], tolerance_s: int) -> list[tuple[
     return sorted(found)
 
 
+uncertainties = st.one_of(st.just(UNKNOWN), st.sampled_from([0, 1, 60, 1740, 1741]), st.integers(0, 30_000))
 slot_lists = st.lists(
-    st.builds(Slot, st.sampled_from(POOL), st.integers(0, 12).map(lambda n: DAY_START_S + n * 900), st.integers(0, 3)),
+    st.builds(
+        Slot,
+        st.sampled_from(POOL),
+        st.integers(0, 12).map(lambda n: DAY_START_S + n * 900),
+        st.integers(0, 3),
+        uncertainties,
+    ),
     max_size=30,
 )
 seen_lists = st.lists(
-    st.tuples(st.sampled_from(POOL), st.integers(-4000, 16000), st.integers(0, 300)).map(
-        lambda drawn: Seen(drawn[0], DAY_START_S + drawn[1], DAY_START_S + drawn[1] + drawn[2])
+    st.tuples(st.sampled_from(POOL), st.integers(-20_000, 32_000), st.integers(0, 300), uncertainties).map(
+        lambda drawn: Seen(drawn[0], DAY_START_S + drawn[1], DAY_START_S + drawn[1] + drawn[2], drawn[3])
     ),
     max_size=30,
 )
 
 
 @settings(max_examples=300)
-@given(slots=slot_lists, seen=seen_lists, tolerance_s=st.sampled_from([0, 1, 899, 1800, 7200]))
-def test_every_sighting_comes_out_and_no_other(slots: list[Slot], seen: list[Seen], tolerance_s: int) -> None:
-    assert kernel(slots, seen, tolerance_s) == oracle(slots, seen, tolerance_s)
+@given(slots=slot_lists, seen=seen_lists, unknown_s=st.sampled_from([0, 1, 899, 1800, 7200, 20_000]))
+def test_every_sighting_comes_out_and_no_other(slots: list[Slot], seen: list[Seen], unknown_s: int) -> None:
+    assert kernel(slots, seen, unknown_s) == oracle(slots, seen, unknown_s)
 
 
 def test_blocks_of_sightings_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +111,7 @@ def test_blocks_of_sightings_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     seen = [Seen(POOL[n % 7], DAY_START_S + n, DAY_START_S + n) for n in range(40)]
     monkeypatch.setattr("bztoken.matching.kernel._BLOCK_ROWS", 3)
     assert kernel(slots, seen, 0) == oracle(slots, seen, 0)
-    found = match(*columns(slots, seen), 0)
+    found = match(*columns(slots, seen), Tolerance(0))
     assert np.all(np.diff(found.row) >= 0)
 
 
@@ -96,6 +121,26 @@ def test_blocks_of_sightings_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_tolerance_ends_to_the_second(at_s: int, matches: bool) -> None:
     slot, seen = Slot(POOL[0], DAY_START_S, 0), Seen(POOL[0], DAY_START_S + at_s, DAY_START_S + at_s)
     assert bool(kernel([slot], [seen], 1800)) is matches
+
+
+@pytest.mark.parametrize(
+    ("seen_s", "key_s", "tolerance_s"),
+    [
+        (0, 0, 60),
+        (5, 7, 72),
+        (3000, 600, 3660),
+        (UNKNOWN, 0, 1800),
+        (0, UNKNOWN, 1800),
+        (UNKNOWN, 3000, 3060),
+        (9000, 9000, 14_400),
+        (UNKNOWN, UNKNOWN, 1800),
+    ],
+)
+def test_a_known_clock_narrows_and_a_bad_one_widens_up_to_four_hours(seen_s: int, key_s: int, tolerance_s: int) -> None:
+    slot = Slot(POOL[0], DAY_START_S, 0, key_s)
+    for late_s, matches in ((tolerance_s - 1, True), (tolerance_s, False)):
+        at_s = DAY_START_S + 900 + late_s
+        assert bool(kernel([slot], [Seen(POOL[0], at_s, at_s, seen_s)], 1800)) is matches
 
 
 def test_ids_that_share_a_half_do_not_match() -> None:
@@ -114,40 +159,53 @@ def test_no_keys_and_no_records_give_nothing() -> None:
     starts=st.lists(
         st.tuples(st.integers(-30, 60), st.sampled_from([96, 96, 5]), st.integers(0, 3 * DAY_S)), max_size=4
     ),
-    picks=st.lists(st.tuples(st.integers(0, 400), st.integers(-4000, 4000), st.integers(0, 400)), max_size=30),
-    tolerance_s=st.sampled_from([0, 1800]),
+    picks=st.lists(
+        st.tuples(st.integers(0, 400), st.integers(-16_000, 16_000), st.integers(0, 400), uncertainties), max_size=30
+    ),
+    key_uncertainties=st.lists(uncertainties, min_size=4, max_size=4),
+    unknown_s=st.sampled_from([0, 1800, 20_000]),
 )
 def test_day_by_day_finds_what_all_at_once_finds(
-    starts: list[tuple[int, int, int]], picks: list[tuple[int, int, int]], tolerance_s: int
+    starts: list[tuple[int, int, int]],
+    picks: list[tuple[int, int, int, int]],
+    key_uncertainties: list[int],
+    unknown_s: int,
 ) -> None:
     """Random key spans and sightings around midnights: slicing by day neither loses nor doubles."""
     keys = [
-        CaseKey(bytes([n]) * 32, DAY_START_S + quarter * 900, per_day, DAY_START_S + quarter * 900 + span_s)
+        CaseKey(
+            bytes([n]) * 32,
+            DAY_START_S + quarter * 900,
+            per_day,
+            DAY_START_S + quarter * 900 + span_s,
+            uncertainty_s=None if key_uncertainties[n] == UNKNOWN else key_uncertainties[n],
+        )
         for n, (quarter, per_day, span_s) in enumerate(starts)
     ]
     slots = [
-        Slot(rotating_id, day.start_s + at * 900, index)
+        Slot(rotating_id, day.start_s + at * 900, index, key_uncertainties[index])
         for index, key in enumerate(keys)
         for day in expand_days(key)
         for at, rotating_id in enumerate(slot_ids(day.day_key, day.slots))
     ]
     seen = []
-    for pick, shift_s, long_s in picks:
+    for pick, shift_s, long_s, uncertainty_s in picks:
         if slots:
             slot = slots[pick % len(slots)]
-            seen.append(Seen(slot.rotating_id, slot.start_s + shift_s, slot.start_s + shift_s + long_s))
-    table, found = KeyTable(keys), []
-    for day in table.days(tolerance_s):
+            first_s = slot.start_s + shift_s
+            seen.append(Seen(slot.rotating_id, first_s, first_s + long_s, uncertainty_s))
+    table, found, tolerance = KeyTable(keys), [], Tolerance(unknown_s)
+    for day in table.days(tolerance.largest_s):
         rows = [row for row, one in enumerate(seen) if one.first_s // DAY_S == day]
         if rows:
             _, sliced = columns([], [seen[row] for row in rows])
-            key_ids = table.slice(int(sliced.first_s.min()), int(sliced.last_s.max()), tolerance_s)
-            matches = match(key_ids, sliced, tolerance_s)
+            key_ids = table.slice(int(sliced.first_s.min()), int(sliced.last_s.max()), tolerance.largest_s)
+            matches = match(key_ids, sliced, tolerance)
             found += [
                 (rows[row], key, start)
                 for row, key, start in zip(*(column.tolist() for column in matches), strict=True)
             ]
-    assert sorted(found) == oracle(slots, seen, tolerance_s)
+    assert sorted(found) == oracle(slots, seen, unknown_s)
 
 
 def test_a_sighting_that_runs_into_the_first_slot_of_a_key_is_looked_for_the_day_before() -> None:

@@ -7,6 +7,7 @@ import typer
 
 from bztoken.cli.output import (
     DEFAULT_ZONE,
+    Zone,
     answer,
     answer_json,
     answer_table,
@@ -14,10 +15,8 @@ from bztoken.cli.output import (
     local_time,
     zone_named,
 )
-from bztoken.cli.registry import AsJson
-from bztoken.home import Home
+from bztoken.cli.registry import AsJson, reading_at_clinic
 from bztoken.matching.rules import VERDICT_F1
-from bztoken.registry.database import open_registry
 from bztoken.registry.exposures import NamedExposure, list_exposures
 
 app = typer.Typer(no_args_is_help=True, help="Show who was near a case.")
@@ -27,13 +26,12 @@ app = typer.Typer(no_args_is_help=True, help="Show who was near a case.")
 def list_all(
     ctx: typer.Context,
     case: Annotated[str | None, typer.Option("--case", help="Only this case.")] = None,
-    zone: Annotated[str, typer.Option("--zone", help="Time zone of the times shown.")] = DEFAULT_ZONE,
+    zone: Zone = DEFAULT_ZONE,
     as_json: AsJson = False,
 ) -> None:
     """List the exposures of the latest `bztoken match`: F1 first, then those that were only noted."""
-    home: Home = ctx.obj
     local = zone_named(zone)
-    with open_registry(home) as registry, registry.read() as session:
+    with reading_at_clinic(ctx.obj) as session:
         found = list_exposures(session, case)
         documents = [_document(named) for named in found]
         rows = [_row(named, local) for named in found]

@@ -1,6 +1,7 @@
 """Holds what registry and logs say against what was true in a virtual world; they meet only here."""
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from bztoken.registry.database import open_registry
 from bztoken.registry.models import Case, Exposure, Log, Page, Token
 from bztoken.report import fleet_files, fleet_score, heard, recall_chart
 from bztoken.report.fleet_score import DISTANCES_M, LENGTHS_MIN, Bucket, FleetScore, band_name
+from bztoken.report.heard import Corrected
 from bzvirtual.fleet import open_manifest
 from bzwire import keys
 from bzwire.bluezone import DAY_S
@@ -153,25 +155,36 @@ def compare_if_any(home: Home, folder: Path, minutes: int) -> Score | None:
 
 
 def score_logs(home: Home, folder: Path) -> FleetScore:
-    """From the tokens' flash images, and from the registry what they deleted after a sync."""
+    """From the tokens' flash images, and from the registry what they deleted after a sync, by the times that the
+    registry makes of what the tokens' clocks said.
+    """
     files = fleet_files.read(folder)
-    return fleet_score.score(files, heard.read_logs(files, _imported_pages(home, files.log_keys)))
+    imported = _imported_pages(home, files.log_keys)
+    raws = {name: [page.raw for page in pages] for name, pages in imported.items()}
+    corrected = {name: dict(_corrected(pages)) for name, pages in imported.items()}
+    return fleet_score.score(files, heard.read_logs(files, raws, corrected))
 
 
-def _imported_pages(home: Home, log_keys: dict[str, bytes]) -> dict[str, list[bytes]]:
+def _corrected(pages: Iterable[Page]) -> Iterator[tuple[heard.PageKey, Corrected]]:
+    for page in pages:
+        if page.shift_ms is not None and page.uncertainty_ms is not None:
+            yield (page.boot_id, page.sequence), Corrected(page.shift_ms / 1000, page.uncertainty_ms / 1000)
+
+
+def _imported_pages(home: Home, log_keys: dict[str, bytes]) -> dict[str, list[Page]]:
     """By carrier, the pages in the registry that are sealed with the keys of this fleet; a registry may well hold
     tokens of the same numbers from another one.
     """
     if not (home.registry_path.exists() and home.master_key_path.exists()):
         return {}
     carrier_of, master_key = {key: name for name, key in log_keys.items()}, home.master_key()
-    found: dict[str, list[bytes]] = {}
+    found: dict[str, list[Page]] = {}
     with open_registry(home) as registry, registry.read() as session:
         for token_id, uid in session.execute(select(Token.id, Token.uid)):
             carrier = carrier_of.get(keys.first_log_key(keys.token_root(master_key, uid)))
             if carrier is not None:
-                raw = select(Page.raw).join(Log, Page.log_id == Log.id).where(Log.token_id == token_id)
-                found[carrier] = list(session.scalars(raw))
+                pages = select(Page).join(Log, Page.log_id == Log.id).where(Log.token_id == token_id)
+                found[carrier] = list(session.scalars(pages))
     return found
 
 

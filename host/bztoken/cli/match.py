@@ -9,8 +9,9 @@ import typer
 from bztoken.cli.output import answer, answer_json, answer_table, say
 from bztoken.cli.registry import AsJson
 from bztoken.home import Home
-from bztoken.matching.batch import DEFAULT_TOLERANCE_S, run_batch
+from bztoken.matching.batch import BatchResult, run_batch
 from bztoken.matching.files import FileExposure, match_files
+from bztoken.matching.tolerance import CAP_S, DEFAULT_TOLERANCE_S
 from bztoken.registry.database import open_registry
 
 
@@ -19,7 +20,10 @@ def match(
     case_list: Annotated[Path | None, typer.Option("--cases", help="Case list; needs --history, no registry.")] = None,
     history: Annotated[Path | None, typer.Option("--history", help="Contact history of a phone.")] = None,
     tolerance_min: Annotated[
-        int, typer.Option("--tolerance-min", min=0, max=1440, help="How far two clocks may differ, in minutes.")
+        int,
+        typer.Option(
+            "--tolerance-min", min=0, max=1440, help="Minutes that clocks of which nothing is known may differ."
+        ),
     ] = DEFAULT_TOLERANCE_S // 60,
     as_json: AsJson = False,
 ) -> None:
@@ -60,6 +64,7 @@ def _nobody(lines: int) -> str:
 
 
 def _match_registry(home: Home, tolerance_s: int, as_json: bool) -> None:
+    home.require_clinic()
     with open_registry(home) as registry:
         result = run_batch(registry, lambda: int(time.time()), tolerance_s, progress=_progress)
     if as_json:
@@ -69,6 +74,25 @@ def _match_registry(home: Home, tolerance_s: int, as_json: bool) -> None:
         f"{result.sightings} sightings on {result.days} days make {result.exposures} exposures "
         f"({result.removed} earlier ones no longer hold). `bztoken exposures list` shows them."
     )
+    for sentence in _about_clocks(result, tolerance_s):
+        answer(sentence)
+
+
+def _about_clocks(result: BatchResult, tolerance_s: int) -> list[str]:
+    """What the times of these sightings are worth, where it is less than usual."""
+    found = []
+    if result.unknown_clocks:
+        found.append(
+            f"{result.unknown_clocks} of the sightings are by tokens of whose clock nothing is known: they count up to "
+            f"{tolerance_s // 60} minutes off. Sync these tokens to know more."
+        )
+    if result.bad_clocks:
+        found.append(
+            f"{result.bad_clocks} of the sightings are by tokens whose clock may have been more than "
+            f"{tolerance_s // 60} minutes off: they count up to {max(CAP_S, tolerance_s) // 3600} hours off, so ask "
+            "these people whether the time can be right."
+        )
+    return found
 
 
 def _progress(day: str, done: int, total: int) -> None:

@@ -23,13 +23,17 @@ _KEY = re.compile(r"[0-9A-Fa-f]{64}")
 
 @dataclass(frozen=True)
 class CaseKey:
-    """One entry: the first day key of a chain, when it starts, slots a day, and the last second it may be used."""
+    """One entry: the first day key of a chain, when it starts, slots a day, and the last second it may be used.
+
+    uncertainty_s: how far the times may be off that the broadcasting clock had; None: nothing is known, as in a list.
+    """
 
     day_key: bytes = field(repr=False)
     time_start_s: int
     slots_per_day: int
     time_end_s: int
     tx_power_dbm: int | None = None
+    uncertainty_s: int | None = None
 
 
 class KeyDay(NamedTuple):

@@ -24,26 +24,39 @@ from bztoken.matching.day import (
 from bztoken.matching.kernel import halves
 from bztoken.matching.key_table import KeyTable
 from bztoken.matching.rules import BLUEZONE, Rule, Score
+from bztoken.matching.tolerance import DEFAULT_TOLERANCE_S, UNKNOWN, Tolerance
 from bztoken.registry.cases import active_keys
 from bztoken.registry.database import Registry
 from bztoken.registry.models import Batch, Exposure, Log, Sighting
 from bztoken.registry.pages import KIND_BLUEZONE
 from bzwire.bluezone import DAY_S
 
-DEFAULT_TOLERANCE_S = 1800
 _ROWS_AT_ONCE = 50_000
 
 Key = tuple[int, int, str]  # case, log, day
 Progress = Callable[[str, int, int], None]  # day, how many days are done, of how many
+_Row = tuple[bytes, int, int, int, int, int, int, int, int, int, bool, int | None, int | None]
 
 
 class BatchResult(NamedTuple):
-    """What one run did."""
+    """What one run did. unknown_clocks, bad_clocks: sightings by tokens of whose clock nothing is known, or of which it
+    is known that it may have been off by more than the tolerance for unknown ones.
+    """
 
     days: int
     sightings: int
     exposures: int
     removed: int
+    unknown_clocks: int = 0
+    bad_clocks: int = 0
+
+
+class _Found(NamedTuple):
+    scores: dict[Key, Score]
+    days: int
+    sightings: int
+    unknown_clocks: int
+    bad_clocks: int
 
 
 def run_batch(
@@ -53,10 +66,13 @@ def run_batch(
     rule: Rule = BLUEZONE,
     progress: Progress | None = None,
 ) -> BatchResult:
-    """Match all, then write batch and exposures together. Raises RegistryError; then nothing was written."""
+    """Match all, then write batch and exposures together. Raises RegistryError; then nothing was written.
+
+    tolerance_s: for clocks of which nothing is known; what is known of the others widens or narrows it.
+    """
     started_s = clock_s()
     with registry.read() as session:
-        scores, days, sightings = _compute(session, tolerance_s, rule, progress)
+        found = _compute(session, Tolerance(tolerance_s), rule, progress)
     with registry.write() as session:
         batch = Batch(
             started_s=started_s,
@@ -64,31 +80,31 @@ def run_batch(
             rule=rule.name,
             rule_version=rule.version,
             tolerance_s=tolerance_s,
-            days=days,
-            sightings=sightings,
-            exposures=len(scores),
+            days=found.days,
+            sightings=found.sightings,
+            exposures=len(found.scores),
         )
         session.add(batch)
         session.flush()
-        removed = _store(session, batch, scores)
-    return BatchResult(days, sightings, len(scores), removed)
+        removed = _store(session, batch, found.scores)
+    return BatchResult(found.days, found.sightings, len(found.scores), removed, found.unknown_clocks, found.bad_clocks)
 
 
-def _compute(
-    session: Session, tolerance_s: int, rule: Rule, progress: Progress | None
-) -> tuple[dict[Key, Score], int, int]:
+def _compute(session: Session, tolerance: Tolerance, rule: Rule, progress: Progress | None) -> _Found:
     cases = _case_columns(session)
     table = KeyTable(cases.keys)
-    days = table.days(tolerance_s)
+    days = table.days(tolerance.largest_s)
     scores: dict[Key, Score] = {}
-    sightings = 0
+    sightings = unknown = bad = 0
     for done, day in enumerate(days, 1):
-        found = score_day(table, cases, _load_day(session, day), tolerance_s, rule)
+        found = score_day(table, cases, _load_day(session, day), tolerance, rule)
         sightings += found.sightings
+        unknown += found.unknown_clocks
+        bad += found.bad_clocks
         scores.update({(case, log, day_text(day)): scored for (case, log), scored in found.scores.items()})
         if progress is not None:
             progress(day_text(day), done, len(days))
-    return scores, len(days), sightings
+    return _Found(scores, len(days), sightings, unknown, bad)
 
 
 def _case_columns(session: Session) -> CaseColumns:
@@ -114,6 +130,7 @@ def _load_day(session: Session, day: int) -> DayColumns:
             Sighting.rssi_mean_dbm,
             Sighting.stale,
             Sighting.tx_power_dbm,
+            Sighting.uncertainty_s,
         )
         .where(Sighting.first_s >= day * DAY_S, Sighting.first_s < (day + 1) * DAY_S, Sighting.kind == KIND_BLUEZONE)
         .order_by(Sighting.first_s, Sighting.id)
@@ -125,11 +142,13 @@ def _load_day(session: Session, day: int) -> DayColumns:
     return DayColumns(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def _columns(rows: list[tuple[bytes, int, int, int, int, int, int, int, int, int, bool, int | None]]) -> DayColumns:
+def _columns(rows: list[_Row]) -> DayColumns:
     hi, lo = halves([row[0] for row in rows])
     tx_power_dbm = [TX_POWER_UNTOLD if row[11] is None else row[11] for row in rows]
+    uncertainty_s = [UNKNOWN if row[12] is None else row[12] for row in rows]
     numbers = np.array([row[1:11] for row in rows], dtype=np.int64)
-    return DayColumns(*(hi, lo, *numbers.T, np.array(tx_power_dbm, dtype=np.int64)))
+    last = (np.array(column, dtype=np.int64) for column in (tx_power_dbm, uncertainty_s))
+    return DayColumns(*(hi, lo, *numbers.T, *last))
 
 
 def _store(session: Session, batch: Batch, scores: dict[Key, Score]) -> int:

@@ -13,9 +13,10 @@ import numpy as np
 from bztoken.formats.case_list import read_case_list
 from bztoken.formats.history import read_history
 from bztoken.matching.day import TX_POWER_UNTOLD, CaseColumns, DayColumns, day_text, score_day
-from bztoken.matching.kernel import Int64s, halves
+from bztoken.matching.kernel import halves
 from bztoken.matching.key_table import KeyTable
 from bztoken.matching.rules import BLUEZONE, Rule, Score
+from bztoken.matching.tolerance import UNKNOWN, Int64s, Tolerance
 from bzwire.bluezone import DAY_S
 
 _LINES_AT_ONCE = 10_000
@@ -41,15 +42,15 @@ def match_files(cases_path: Path, history_path: Path, tolerance_s: int, rule: Ru
     """Exposures in order of day and case. Raises FormatError or OSError."""
     keys = read_case_list(cases_path)
     history = _load(history_path)
-    table = KeyTable(keys)
+    table, tolerance = KeyTable(keys), Tolerance(tolerance_s)
     cases = CaseColumns(keys, range(1, len(keys) + 1), {})
     exposures: list[FileExposure] = []
     sightings = 0
-    for day in table.days(tolerance_s):
+    for day in table.days(tolerance.largest_s):
         low, high = np.searchsorted(history.seen_s, (day * DAY_S, (day + 1) * DAY_S))
         if low == high:
             continue
-        found = score_day(table, cases, _columns(history, int(low), int(high), rule), tolerance_s, rule)
+        found = score_day(table, cases, _columns(history, int(low), int(high), rule), tolerance, rule)
         sightings += found.sightings
         exposures += [FileExposure(case, day_text(day), scored) for (case, _), scored in sorted(found.scores.items())]
     return FileMatch(len(history.seen_s), sightings, exposures)
@@ -103,4 +104,5 @@ def _columns(history: _History, low: int, high: int, rule: Rule) -> DayColumns:
         rssi_mean_dbm=rssi_dbm,
         stale=full(0),
         tx_power_dbm=full(TX_POWER_UNTOLD),
+        uncertainty_s=full(UNKNOWN),
     )

@@ -8,32 +8,34 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from bztoken.matching.tolerance import Int64s, Tolerance
 from bzwire.bluezone import SLOT_S
-
-Int64s = npt.NDArray[np.int64]
 
 HALVES_BYTES = 16
 _BLOCK_ROWS = 1 << 18  # sightings joined at a time: bounds the candidates of an ID that somebody repeats
 
 
 class KeyIds(NamedTuple):
-    """IDs that cases had on the air: halves of the ID, start of its slot, and whose key it came from."""
+    """IDs that cases had on the air: halves of the ID, start of its slot, whose key it came from, and how far the clock
+    that broadcast it may have been off, s; UNKNOWN where nothing is known of it.
+    """
 
     hi: Int64s
     lo: Int64s
     slot_start_s: Int64s
     key_index: Int64s
+    uncertainty_s: Int64s
 
 
 class Sightings(NamedTuple):
-    """IDs that devices heard: halves of the ID, first and last second."""
+    """IDs that devices heard: halves of the ID, first and last second, and how far those may be off, or UNKNOWN."""
 
     hi: Int64s
     lo: Int64s
     first_s: Int64s
     last_s: Int64s
+    uncertainty_s: Int64s
 
 
 class Matches(NamedTuple):
@@ -51,8 +53,8 @@ def halves(ids: Sequence[bytes]) -> tuple[Int64s, Int64s]:
     return np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1])
 
 
-def match(key_ids: KeyIds, sightings: Sightings, tolerance_s: int) -> Matches:
-    """Every (sighting, key, slot) with the same ID, where the sighting overlaps the slot widened by the tolerance.
+def match(key_ids: KeyIds, sightings: Sightings, tolerance: Tolerance) -> Matches:
+    """Every (sighting, key, slot) with the same ID, where the sighting overlaps the slot widened by their tolerance.
 
     The slot is [start, start + 900 s), the sighting [first, last]; the order of either side's rows is free.
     """
@@ -61,13 +63,13 @@ def match(key_ids: KeyIds, sightings: Sightings, tolerance_s: int) -> Matches:
     order = np.argsort(key_ids.hi, kind="stable")
     keys = KeyIds(*(column[order] for column in key_ids))
     found = [
-        _match_block(keys, Sightings(*(column[at : at + _BLOCK_ROWS] for column in sightings)), at, tolerance_s)
+        _match_block(keys, Sightings(*(column[at : at + _BLOCK_ROWS] for column in sightings)), at, tolerance)
         for at in range(0, len(sightings.hi), _BLOCK_ROWS)
     ]
     return Matches(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
 
 
-def _match_block(keys: KeyIds, seen: Sightings, offset: int, tolerance_s: int) -> Matches:
+def _match_block(keys: KeyIds, seen: Sightings, offset: int, tolerance: Tolerance) -> Matches:
     left = np.searchsorted(keys.hi, seen.hi, side="left")
     # most sightings are of nobody's key: one look settles those, and only the others are searched a second time
     hit = np.flatnonzero(keys.hi[np.minimum(left, len(keys.hi) - 1)] == seen.hi)
@@ -78,6 +80,7 @@ def _match_block(keys: KeyIds, seen: Sightings, offset: int, tolerance_s: int) -
     within = np.arange(len(row), dtype=np.int64) - np.repeat(np.cumsum(counts) - counts, counts)
     at = np.repeat(left, counts) + within
     start_s = keys.slot_start_s[at]
+    tolerance_s = tolerance.of_pairs(seen.uncertainty_s[row], keys.uncertainty_s[at])
     good = (
         (keys.lo[at] == seen.lo[row])
         & (seen.last_s[row] >= start_s - tolerance_s)

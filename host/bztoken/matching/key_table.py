@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from bztoken.formats.case_list import CaseKey, KeyDay, expand_days
-from bztoken.matching.kernel import Int64s, KeyIds, halves
+from bztoken.matching.kernel import KeyIds, halves
+from bztoken.matching.tolerance import UNKNOWN, Int64s
 from bzwire.bluezone import DAY_S, SLOT_S, day_of, slot_ids
 
 LONGEST_SIGHTING_S = 65535  # a log record's last second is a uint16 after its window's start
@@ -17,13 +18,14 @@ class KeyTable:
     """Slots of many keys; ask for slices in order of time, so that each day key is derived once."""
 
     def __init__(self, keys: Sequence[CaseKey]) -> None:
+        self._uncertainty_s = [UNKNOWN if key.uncertainty_s is None else key.uncertainty_s for key in keys]
         days = [(day.start_s, index, day) for index, key in enumerate(keys) for day in expand_days(key)]
         self._days = sorted(days, key=lambda entry: entry[:2])
         self._starts_s = [entry[0] for entry in self._days]
         self._derived: dict[int, _Derived] = {}
 
     def days(self, tolerance_s: int) -> list[int]:
-        """Numbers of the UTC days in which a sighting that matches can begin, in order."""
+        """Numbers of the UTC days in which a sighting that matches can begin, in order; tolerance_s: the largest."""
         found: set[int] = set()
         for start_s, _, day in self._days:
             first = day_of(start_s - tolerance_s - LONGEST_SIGHTING_S)
@@ -32,7 +34,9 @@ class KeyTable:
         return sorted(found)
 
     def slice(self, first_s: int, last_s: int, tolerance_s: int) -> KeyIds:
-        """IDs of every slot that a sighting within [first_s, last_s] can match, those across midnight included."""
+        """IDs of every slot that a sighting within [first_s, last_s] can match, those across midnight included;
+        tolerance_s: the largest.
+        """
         earliest_s, latest_s = first_s - tolerance_s - SLOT_S + 1, last_s + tolerance_s
         # a day key is on the air for at most a day after its start
         low = bisect_left(self._starts_s, earliest_s - DAY_S)
@@ -50,7 +54,10 @@ class KeyTable:
         hi, lo, start_s = self._derived[at]
         wanted = (start_s >= earliest_s) & (start_s <= latest_s)
         count = int(np.count_nonzero(wanted))
-        return KeyIds(hi[wanted], lo[wanted], start_s[wanted], np.full(count, key_index, dtype=np.int64))
+        key, uncertainty_s = (
+            np.full(count, value, dtype=np.int64) for value in (key_index, self._uncertainty_s[key_index])
+        )
+        return KeyIds(hi[wanted], lo[wanted], start_s[wanted], key, uncertainty_s)
 
 
 def _derive(day: KeyDay) -> _Derived:

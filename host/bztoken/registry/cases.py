@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from bztoken.errors import CaseError
 from bztoken.formats.case_list import CaseKey
-from bztoken.registry import models
+from bztoken.registry import key_times, labels, models
 from bztoken.registry.models import Case, Token
 
 SOURCE_TOKEN = "token"
@@ -19,30 +19,38 @@ SCHEME_BLUEZONE = "bluezone"
 def add_case(
     session: Session, name: str, source: str, token: Token | None, keys: Sequence[CaseKey], now_s: int
 ) -> Case:
-    """Record a case with its keys in the caller's transaction. Raises CaseError: no or taken name, no keys."""
-    require_free_name(session, name)
+    """Record a case with its keys in the caller's transaction. Raises CaseError: taken name, no keys;
+    RegistryError: a name that is none.
+
+    Keys of a token are by its own clock, and are put right here as far as that is known.
+    """
+    name = free_name(session, name)
     if not keys:
         raise CaseError("there are no keys to record, so nothing could ever be matched: nothing was stored")
     token_id = None if token is None else token.id
     case = Case(name=name, source=source, token_id=token_id, recorded_at_s=now_s, state=STATE_ACTIVE)
     session.add(case)
     session.flush()
-    session.add_all(_key_row(case, key) for key in keys)
+    placed = keys if token is None else key_times.placed(session, token, keys)
+    session.add_all(_key_row(case, key) for key in placed)
     session.flush()
     return case
 
 
-def require_free_name(session: Session, name: str) -> None:
-    """Raises CaseError when the name is empty or taken: to be asked before a wearer is asked to hold a button."""
-    if not name.strip():
-        raise CaseError("a case needs a name, for example its number in the province's list")
+def free_name(session: Session, name: str) -> str:
+    """As it is stored; to be asked before a wearer is asked to hold a button. Raises CaseError when it is taken,
+    RegistryError when it is no name.
+    """
+    name = labels.required(name, "a case needs a name, for example its number in the province's list")
     if by_name(session, name) is not None:
         raise CaseError("a case of this name is recorded already: choose another name")
+    return name
 
 
 def by_name(session: Session, name: str) -> Case | None:
     """The case of this name."""
-    return session.scalar(select(Case).where(Case.name == name))
+    found = (session.scalar(select(Case).where(Case.name == spelling)) for spelling in labels.spellings(name))
+    return next((case for case in found if case is not None), None)
 
 
 def with_key_counts(session: Session) -> list[tuple[Case, int]]:
@@ -77,8 +85,11 @@ def _key_row(case: Case, key: CaseKey) -> models.CaseKey:
         slots_per_day=key.slots_per_day,
         time_end_s=key.time_end_s,
         tx_power_dbm=key.tx_power_dbm,
+        uncertainty_s=key.uncertainty_s,
     )
 
 
 def _key_of(row: models.CaseKey) -> CaseKey:
-    return CaseKey(row.day_key, row.time_start_s, row.slots_per_day, row.time_end_s, row.tx_power_dbm)
+    return CaseKey(
+        row.day_key, row.time_start_s, row.slots_per_day, row.time_end_s, row.tx_power_dbm, row.uncertainty_s
+    )

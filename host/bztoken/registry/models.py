@@ -130,7 +130,7 @@ class Sighting(Base):
     """
 
     __tablename__ = "sightings"
-    __table_args__ = (Index("ix_sightings_first_s", "first_s"),)
+    __table_args__ = (Index("ix_sightings_first_s", "first_s"), Index("ix_sightings_page_id", "page_id"))
 
     id: Mapped[int] = mapped_column(primary_key=True)
     log_id: Mapped[int] = mapped_column(ForeignKey("logs.id"))

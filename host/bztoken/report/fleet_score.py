@@ -135,7 +135,8 @@ class _Recorded:
             owner = files.ids.get(one.rotating_id)
             if owner is not None and not one.stale and owner.kind == one.kind:
                 # The ID's own life bounds when it can have been heard, however wrong the clock was.
-                first_s, last_s = max(one.first_s, owner.first_s), min(one.last_s, owner.last_s)
+                first_s = max(one.first_s - one.uncertainty_s, owner.first_s)
+                last_s = min(one.last_s + one.uncertainty_s, owner.last_s)
                 if last_s >= first_s - TIME_SLACK_S:
                     self._times[one.hearer, owner.carrier].append((min(first_s, last_s), max(first_s, last_s)))
 
@@ -188,7 +189,8 @@ def _judge(files: FleetFiles, heard: Heard) -> str:
         return "stale"
     if owner is None or owner.kind != heard.kind or owner.carrier == heard.hearer:
         return "unknown"
-    if heard.first_s > owner.last_s + TIME_SLACK_S or heard.last_s < owner.first_s - TIME_SLACK_S:
+    slack_s = TIME_SLACK_S + heard.uncertainty_s
+    if heard.first_s > owner.last_s + slack_s or heard.last_s < owner.first_s - slack_s:
         return "mistimed"
     times_s = (heard.first_s, (heard.first_s + heard.last_s) / 2, heard.last_s)
     near = min(files.distance_m(heard.hearer, owner.carrier, time_s) for time_s in times_s) <= EARSHOT_M

@@ -1,8 +1,9 @@
 """What the carriers of a fleet recorded, with times put right: the tokens' pages and the phones' histories."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 
 from bztoken.crypto import aes_ecb
 from bztoken.report.flash_pages import read_pages
@@ -14,12 +15,15 @@ from bzwire.page import KIND_GAEN, RECORD_STALE, PageHeader, Record, open_page, 
 
 RPI_BYTES = 16
 PHONES = ("phone", "iphone")
+NOTHING_CORRECTED: "Mapping[str, Mapping[PageKey, Corrected]]" = MappingProxyType({})
 _CACHED_LOG_KEYS = 64
 
 
 @dataclass(frozen=True)
 class Heard:
-    """One record of a token or line of a phone's history; true Unix seconds; stale: the token took it for a replay."""
+    """One record of a token or line of a phone's history; true Unix seconds; stale: the token took it for a replay;
+    uncertainty_s: of times that a registry has corrected, without knowing the truth.
+    """
 
     hearer: str
     kind: str
@@ -27,6 +31,18 @@ class Heard:
     first_s: float
     last_s: float
     stale: bool = False
+    uncertainty_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """What a registry knows of a page's clock: s by which it was ahead, and how far that may be off."""
+
+    ahead_s: float
+    uncertainty_s: float
+
+
+PageKey = tuple[int, int]  # boot id, sequence
 
 
 @lru_cache(maxsize=_CACHED_LOG_KEYS)
@@ -43,10 +59,13 @@ class TokenLog:
     damaged: int
 
 
-def token_log(files: FleetFiles, name: str, pages: Iterable[bytes]) -> TokenLog:
-    """Open a token's pages; each counts once, whether it comes from the flash, from a registry or from both."""
+def token_log(files: FleetFiles, name: str, pages: Iterable[bytes], corrected: Mapping[PageKey, Corrected]) -> TokenLog:
+    """Open a token's pages; each counts once, whether it comes from the flash, from a registry or from both.
+
+    corrected: times as a registry has them; of other pages the truth puts them right.
+    """
     found: list[Heard] = []
-    opened: set[tuple[int, int]] = set()
+    opened: set[PageKey] = set()
     damaged = 0
     clock = TokenClock(files.clocks.get(name) or [(files.start_s, 0.0)])
     for page in pages:
@@ -58,18 +77,25 @@ def token_log(files: FleetFiles, name: str, pages: Iterable[bytes]) -> TokenLog:
             continue
         if (header.boot_id, header.sequence) not in opened:
             opened.add((header.boot_id, header.sequence))
-            found += [_heard(files, name, clock, header, record) for record in records]
+            known = corrected.get((header.boot_id, header.sequence))
+            found += [_heard(files, name, known or clock, header, record) for record in records]
     # Tokens that were plugged in later went on listening, beside others of whom the truth knows nothing.
     return TokenLog([heard for heard in found if heard.first_s <= files.end_s], len(opened), damaged)
 
 
-def _heard(files: FleetFiles, name: str, clock: TokenClock, header: PageHeader, record: Record) -> Heard:
+def _heard(files: FleetFiles, name: str, clock: TokenClock | Corrected, header: PageHeader, record: Record) -> Heard:
     gaen = record.kind == KIND_GAEN
     rotating_id = record.rotating_id[:RPI_BYTES] if gaen else record.rotating_id
-    first_s = _nearest(files, rotating_id, clock.true_times(header.window_start_s + record.first_s))
-    last_s = _nearest(files, rotating_id, clock.true_times(header.window_start_s + record.last_s))
+    first_s, last_s = float(header.window_start_s + record.first_s), float(header.window_start_s + record.last_s)
+    uncertainty_s = 0.0
+    if isinstance(clock, Corrected):
+        first_s, last_s, uncertainty_s = first_s - clock.ahead_s, last_s - clock.ahead_s, clock.uncertainty_s
+    else:
+        first_s = _nearest(files, rotating_id, clock.true_times(first_s))
+        last_s = _nearest(files, rotating_id, clock.true_times(last_s))
     stale = bool(record.flags & RECORD_STALE)
-    return Heard(name, GAEN if gaen else BLUEZONE, rotating_id, first_s, max(first_s, last_s), stale)
+    kind = GAEN if gaen else BLUEZONE
+    return Heard(name, kind, rotating_id, first_s, max(first_s, last_s), stale, uncertainty_s)
 
 
 def _nearest(files: FleetFiles, rotating_id: bytes, times_s: list[float]) -> float:
@@ -106,12 +132,19 @@ class Logs:
         return self.records() + [heard for history in self.phones.values() for heard in history]
 
 
-def read_logs(files: FleetFiles, imported: dict[str, list[bytes]]) -> Logs:
-    """From the flash images, and by carrier the pages that a registry took before the token deleted them."""
+def read_logs(
+    files: FleetFiles,
+    imported: Mapping[str, list[bytes]],
+    corrected: Mapping[str, Mapping[PageKey, Corrected]] = NOTHING_CORRECTED,
+) -> Logs:
+    """From the flash images, and by carrier the pages that a registry took before the token deleted them, with what it
+    knows of their clocks.
+    """
     tokens = {}
     for carrier in files.carriers.values():
         if carrier.carries == "token":
             pages = read_pages(files.folder / carrier.folder / "flash.bin")
-            tokens[carrier.name] = token_log(files, carrier.name, pages + imported.get(carrier.name, []))
+            pages += imported.get(carrier.name, [])
+            tokens[carrier.name] = token_log(files, carrier.name, pages, corrected.get(carrier.name, {}))
     phones = {name: phone_history(files, name) for name, who in files.carriers.items() if who.carries in PHONES}
     return Logs(tokens, phones)

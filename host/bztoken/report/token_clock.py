@@ -1,4 +1,6 @@
-"""Turns what a token's clock said into true time, as far as its error is known."""
+"""Turns what a virtual token's clock said into true time, by the truth of its world. What a clinic makes of readings is
+`registry.clock_line`, and is held against this.
+"""
 
 import bisect
 
@@ -7,9 +9,7 @@ class TokenClock:
     """Corrects the times of one token.
 
     points: (true Unix second, error) in order of time, at least one; error: clock minus true time in seconds, which
-    runs in a straight line from point to point, as that of a crystal does between two settings of the clock. With the
-    hand-out and the end as the only points this is what a station knows after a sync; a virtual fleet knows each jump
-    too, as two points at one time.
+    runs in a straight line from point to point; a jump is two points at one time.
     """
 
     def __init__(self, points: list[tuple[float, float]]) -> None:

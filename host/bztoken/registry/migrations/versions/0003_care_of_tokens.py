@@ -21,6 +21,7 @@ def upgrade() -> None:
     op.add_column("pages", Column("shift_ms", BigInteger, nullable=True))
     op.add_column("pages", Column("uncertainty_ms", BigInteger, nullable=True))
     op.add_column("sightings", Column("uncertainty_s", Integer, nullable=True))
+    op.create_index("ix_sightings_page_id", "sightings", ["page_id"])
     op.add_column("case_keys", Column("uncertainty_s", Integer, nullable=True))
     op.add_column("syncs", Column("courier_id", Integer, nullable=True))  # SQLite adds no foreign key to a table
     op.add_column("syncs", Column("firmware", String(20), nullable=True))
