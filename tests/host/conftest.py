@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.host.carried_pages import Carrying
 from tests.program import Program, program
 
 from bztoken.crypto import aes_ecb
@@ -92,3 +93,9 @@ def make_record() -> Callable[..., Record]:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a clinic and a courier, to be copied: making registries takes longer than a test."""
+    return Carrying(tmp_path_factory.mktemp("made"), lambda *_: b"", []).folder

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from bztoken.errors import HomeError
-from bztoken.home import Home, find_home
+from bztoken.home import Home, find_home, private_file
+from bztoken.registry.database import create_registry
 
 
 def test_keys_are_private_random_and_made_once(home: Home) -> None:
@@ -22,7 +23,7 @@ def test_keys_are_private_random_and_made_once(home: Home) -> None:
 
 def test_a_leftover_of_an_interrupted_start_is_no_obstacle(home: Home) -> None:
     home.path.mkdir()
-    home.registry_key_path.with_suffix(".new").write_text("half")
+    home.registry_key_path.with_name("registry.key.new").write_text("half")
     home.prepare()
     assert len(home.registry_key()) == 32
 
@@ -49,6 +50,25 @@ def test_a_courier_without_the_master_key_still_opens_the_registry_key(home: Hom
     assert len(home.registry_key()) == 32
     with pytest.raises(HomeError, match="registry init"):
         home.master_key()
+
+
+def test_beside_a_registry_a_missing_key_can_only_come_from_the_backup(home: Home) -> None:
+    create_registry(home)
+    for path, key in ((home.master_key_path, home.master_key), (home.registry_key_path, home.registry_key)):
+        path.unlink()
+        with pytest.raises(HomeError) as caught:
+            key()
+        assert str(caught.value) == f"{path} is missing: copy the file from your backup"
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "none" / "key", tmp_path / "file" / "key", tmp_path / "folder"):
+        with pytest.raises(OSError) as caught, private_file(path) as file:  # noqa: PT011 - which one it is does not matter
+            file.write(b"half")
+        assert caught.value.filename == str(path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
 
 def test_the_option_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
