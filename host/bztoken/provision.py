@@ -11,17 +11,16 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from bztoken.clock_care import read_clock
 from bztoken.errors import LinkError, RegistryError
 from bztoken.home import Home
 from bztoken.link.token_link import TokenLink
-from bztoken.registry import logs, tokens
+from bztoken.registry import clock_points, events, logs, tokens
 from bztoken.registry.database import Registry, open_registry
-from bztoken.registry.models import Token
 from bztoken.token_care import require_possible, tell_settings
 from bztoken.token_settings import Settings, Wanted
-from bzwire import keys, messages
+from bzwire import keys
 
-STATE_PENDING = "pending"  # of a token that may or may not have received its keys
 NOTHING_WANTED = Wanted()
 
 
@@ -44,6 +43,7 @@ def provision(
 
     Raises LinkError or RegistryError; then nothing changed, or the same command finishes what was begun.
     """
+    label = tokens.new_label(label)
     require_possible(role, wanted)
     with open_registry(home) as registry:
         return asyncio.run(_provision(home, registry, port, label, role, wanted))
@@ -59,14 +59,19 @@ async def _provision(home: Home, registry: Registry, port: str, label: str, role
         else:
             uid = _reserve(registry, label, role, info.board)
             await _hand_over(link, registry, uid, tokens.token_keys(master_key, uid), role)
-        await link.command(messages.CMD_SET_CLOCK, t=time.time_ns() // 1_000_000)
+        readings, _ = await read_clock(link, is_courier=False)
         if wanted.fields():
             require_possible(_role_of(registry, uid), wanted)
             settings = await tell_settings(link, wanted)
         with registry.write() as session:
             token = tokens.by_uid(session, uid)
             assert token is not None
-            token.state = tokens.STATE_ACTIVE
+            for reading in readings:
+                clock_points.record(session, logs.log_of_token(session, token), reading)
+            if token.state == tokens.STATE_PENDING:
+                token.state = tokens.STATE_ACTIVE
+                events.record(session, token, events.PROVISIONED, int(time.time()), f"firmware {info.firmware}")
+            tokens.note_seen(session, token, int(time.time()))
             role = token.role
     return Provisioned(label, role, info.board, info.firmware, settings)
 
@@ -84,20 +89,15 @@ def _reserve(registry: Registry, label: str, role: str, board: str) -> bytes:
     uid = secrets.token_bytes(keys.UID_BYTES)
     with registry.write() as session:
         _free_label(session, label)
-        tokens.create(session, label, uid, role, board, int(time.time())).state = STATE_PENDING
+        tokens.create(session, label, uid, role, board, int(time.time())).state = tokens.STATE_PENDING
     return uid
 
 
 def _free_label(session: Session, label: str) -> None:
     """A pending row gives up its label, never its number: its token may turn up yet."""
     token = tokens.by_label(session, label)
-    if token is not None and token.state == STATE_PENDING:
-        _set_label(session, token, f"{label} (unfinished {token.id})")
-
-
-def _set_label(session: Session, token: Token, label: str) -> None:
-    token.label = logs.log_of_token(session, token).label = label
-    session.flush()
+    if token is not None and token.state == tokens.STATE_PENDING:
+        tokens.give_up_label(session, token, "unfinished")
 
 
 async def _pending_on(link: TokenLink, registry: Registry, master_key: bytes, port: str, label: str) -> bytes:
@@ -108,13 +108,13 @@ async def _pending_on(link: TokenLink, registry: Registry, master_key: bytes, po
     challenge = await link.challenge()
     with registry.write() as session:
         token = tokens.find_by_proof(session, master_key, challenge.host_nonce, challenge.token_nonce, challenge.proof)
-        if token is None or token.state != STATE_PENDING:
+        if token is None or token.state != tokens.STATE_PENDING:
             raise LinkError(f"The token at {port} belongs to a registry already: it was not changed.")
         if token.label != label:
             _free_label(session, label)
             if tokens.by_label(session, label) is not None:
                 raise RegistryError("another token has this label: choose a label that is used nowhere else")
-            _set_label(session, token, label)
+            tokens.rename(session, token, label)
         uid = token.uid
     await link.open_session(challenge, tokens.token_keys(master_key, uid).auth_key)
     return uid

@@ -1,4 +1,4 @@
-"""What a station does for a token beside reading its log: status, settings, the exposure notice, the self-test."""
+"""What a station does for a token beside reading its log: status, settings, exposure notice, self-test, finding it."""
 
 import asyncio
 import time
@@ -12,7 +12,9 @@ from bztoken.connection import KnownToken, connect
 from bztoken.errors import LinkError
 from bztoken.home import Home
 from bztoken.link.token_link import TokenLink
-from bztoken.registry.database import open_registry
+from bztoken.registry import events
+from bztoken.registry.database import Registry, open_registry
+from bztoken.registry.models import Token
 from bztoken.registry.tokens import ROLE_SITE
 from bztoken.token_settings import Hear, Profile, Settings, Wanted
 from bztoken.token_status import TokenStatus, from_fields
@@ -69,7 +71,8 @@ class SelfTest:
 
 def read_status(home: Home, port: str) -> TokenStatus:
     """What the token at a port says of itself. Raises LinkError or RegistryError."""
-    return _with_token(home, port, _read_status)
+    with open_registry(home) as registry:
+        return _with_token(home, registry, port, _read_status)
 
 
 async def _read_status(known: KnownToken) -> TokenStatus:
@@ -84,9 +87,29 @@ def change_settings(home: Home, port: str, wanted: Wanted) -> Told:
     async def change(known: KnownToken) -> Told:
         if wanted.profile is not None:
             require_possible(str((await known.link.command(messages.CMD_STATUS))["r"]), wanted)
-        return Told(known.label, await tell_settings(known.link, wanted))
+        told = Told(known.label, await tell_settings(known.link, wanted))
+        if wanted.fields():
+            with registry.write() as session:
+                token = session.get_one(Token, known.token_id)
+                events.record(session, token, events.SETTINGS, int(time.time()), wanted.in_words())
+        return told
 
-    return _with_token(home, port, change)
+    with open_registry(home) as registry:
+        return _with_token(home, registry, port, change)
+
+
+def locate(home: Home, port: str, seconds: int) -> str:
+    """Let the light show for so long where the token is, 0: no longer; its label. Raises LinkError or RegistryError.
+
+    Also of a token that is not believed any more: somebody looks for it.
+    """
+
+    async def show(known: KnownToken) -> str:
+        await known.link.command(messages.CMD_LOCATE, s=seconds)
+        return known.label
+
+    with open_registry(home) as registry:
+        return _with_token(home, registry, port, show, must_be_trusted=False)
 
 
 def require_possible(role: str, wanted: Wanted) -> None:
@@ -105,14 +128,18 @@ def set_notice(home: Home, port: str, shown: bool) -> Told:
     return change_settings(home, port, Wanted(notice=shown))
 
 
-def _with_token(home: Home, port: str, act: Callable[[KnownToken], Awaitable[_Found]]) -> _Found:
-    with open_registry(home) as registry:
+def _with_token(
+    home: Home,
+    registry: Registry,
+    port: str,
+    act: Callable[[KnownToken], Awaitable[_Found]],
+    must_be_trusted: bool = True,
+) -> _Found:
+    async def run() -> _Found:
+        async with connect(home, registry, port, must_be_trusted) as known:
+            return await act(known)
 
-        async def run() -> _Found:
-            async with connect(home, registry, port) as known:
-                return await act(known)
-
-        return asyncio.run(run())
+    return asyncio.run(run())
 
 
 def self_test(home: Home, ports: list[str], on_begin: Callable[[], None]) -> list[SelfTest]:

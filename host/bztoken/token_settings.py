@@ -91,3 +91,14 @@ class Wanted:
         if self.notice is not None:
             fields["no"] = int(self.notice)
         return fields
+
+    def in_words(self) -> str:
+        """What is to change, in one line."""
+        said = [str(word) for word in (self.profile, self.scheme) if word is not None]
+        if self.hear is not None:
+            said.append(f"hears {self.hear}")
+        if self.retention_days is not None:
+            said.append(f"{self.retention_days} days")
+        if self.notice is not None:
+            said.append("notice set" if self.notice else "notice cleared")
+        return ", ".join(said)

@@ -1,6 +1,6 @@
 """What a token says of itself (firmware/SPEC.md "Status"), and what somebody should do about it.
 
-A token of version 0.1 does not say everything: what is missing counts as nothing wrong, its settings as unknown.
+A token of version 0.1 or 0.2 does not say everything: what is missing counts as nothing wrong, or as unknown (None).
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ from bzwire.page import CLOCK_UNSET
 
 # Sleeping tokens whose clocks are farther apart than this miss each other more often.
 CLOCK_TOLERANCE_MS = 30_000
+# Less free flash than this share: soon the oldest days give way to new ones.
+LEAST_FREE_SHARE = 0.1
 
 
 class Battery(IntEnum):
@@ -25,6 +27,14 @@ class Battery(IntEnum):
     EMPTY = 4
 
 
+class UpdateResult(IntEnum):
+    """Field `ur`; SPEC.md "Status"."""
+
+    NONE = 0
+    CONFIRMED = 1
+    ROLLED_BACK = 2
+
+
 class Need(StrEnum):
     """Something to be done about a token; most urgent first."""
 
@@ -34,10 +44,12 @@ class Need(StrEnum):
     BATTERY_SAVING = "battery saving"
     BATTERY_LOW = "battery low"
     DAYS_GIVEN_UP = "days given up"
+    FLASH_NEARLY_FULL = "flash nearly full"
     FILES_PUT_ASIDE = "files put aside"
     WRITES_FAILED = "writes failed"
     ADDRESSES_REFUSED = "addresses refused"
     RADIO_ERRORS = "radio errors"
+    UPDATE_ROLLED_BACK = "update rolled back"
     CLOCK_OFF = "clock off"
 
 
@@ -65,6 +77,11 @@ class TokenStatus:
     days_given_up: int
     files_put_aside: int
     failed_writes: int
+    flash_bytes: int | None
+    flash_free_bytes: int | None
+    slot: str | None  # of two for the application; None also while it was never updated
+    on_trial: bool  # a new application that has not confirmed itself yet
+    update_result: int
     settings: Settings | None
     battery_mv: int
     battery: int
@@ -87,13 +104,20 @@ class TokenStatus:
             Need.BATTERY_SAVING: self.battery == Battery.SAVING,
             Need.BATTERY_LOW: self.battery == Battery.LOW,
             Need.DAYS_GIVEN_UP: self.days_given_up > 0,
+            Need.FLASH_NEARLY_FULL: is_nearly_full(self.flash_bytes, self.flash_free_bytes),
             Need.FILES_PUT_ASIDE: self.files_put_aside > 0,
             Need.WRITES_FAILED: self.failed_writes > 0,
             Need.ADDRESSES_REFUSED: self.address_refusals > 0,
             Need.RADIO_ERRORS: self.radio_errors > 0,
+            Need.UPDATE_ROLLED_BACK: self.update_result == UpdateResult.ROLLED_BACK,
             Need.CLOCK_OFF: abs(self.clock_offset_ms or 0) > CLOCK_TOLERANCE_MS,
         }
         return [need for need, is_there in found.items() if is_there]
+
+
+def is_nearly_full(flash_bytes: int | None, free_bytes: int | None) -> bool:
+    """Of a token's file system; a token that does not tell counts as having room."""
+    return flash_bytes is not None and free_bytes is not None and free_bytes < LEAST_FREE_SHARE * flash_bytes
 
 
 def from_fields(label: str, info: Info, fields: dict[str, Any], host_ms: int) -> TokenStatus:
@@ -101,6 +125,9 @@ def from_fields(label: str, info: Info, fields: dict[str, Any], host_ms: int) ->
 
     def count(name: str) -> int:
         return int(fields.get(name, 0))
+
+    def told(name: str) -> int | None:
+        return int(fields[name]) if name in fields else None
 
     return TokenStatus(
         label=label,
@@ -123,6 +150,11 @@ def from_fields(label: str, info: Info, fields: dict[str, Any], host_ms: int) ->
         days_given_up=count("dd"),
         files_put_aside=count("qf"),
         failed_writes=count("fw"),
+        flash_bytes=told("ft"),
+        flash_free_bytes=told("ff"),
+        slot=fields.get("us"),
+        on_trial=bool(count("ut")),
+        update_result=count("ur"),
         settings=Settings.from_fields(fields) if "p" in fields else None,
         battery_mv=count("bv"),
         battery=count("bs"),

@@ -1,5 +1,6 @@
 """Contact histories: strict reading with line numbers, harmless variants accepted."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bztoken.errors import FormatError
-from bztoken.formats.history import HistoryLine, read_history, write_history
+from bztoken.formats import history
+from bztoken.formats.history import HistoryLine, digest_of, read_history, write_history
 
 OWN, CONTACT = "B9A665D754FE65E665D76A45", "286BCE589AB994EFA5F73CAD"
 GOOD = f"{OWN}\t{CONTACT}\t-61\t1596887000123\n"
@@ -78,6 +80,17 @@ def test_a_file_cut_inside_its_last_line_is_refused(tmp_path: Path) -> None:
         with pytest.raises(FormatError) as caught:
             list(read_history(write(tmp_path, GOOD + GOOD[:length])))
         assert caught.value.line == 2
+
+
+def test_a_file_that_never_ends_is_no_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "MAX_FILE_BYTES", 1024 * 1024)
+    with pytest.raises(FormatError, match="longer than 1 MiB: it is no contact history"):
+        digest_of(Path("/dev/zero"))
+    longer = write(tmp_path, GOOD * (1024 * 1024 // len(GOOD) + 1))
+    with pytest.raises(FormatError, match="longer than 1 MiB"):
+        list(read_history(longer))
+    whole = write(tmp_path, GOOD * 1000)
+    assert digest_of(whole) == hashlib.sha256(whole.read_bytes()).digest() and len(list(read_history(whole))) == 1000
 
 
 @given(content=st.binary(max_size=200))

@@ -6,12 +6,13 @@ import cbor2
 import pytest
 from smp.header import OP, Flag, Header, Version
 
+from bztoken.cli.status import answer_status
 from bztoken.errors import LinkError
 from bztoken.link import requests
 from bztoken.link.token_link import Info
 from bztoken.token_care import Neighbour, SelfTest, neighbour_of, require_possible
 from bztoken.token_settings import Hear, Profile, Scheme, Settings, Wanted
-from bztoken.token_status import Need, TokenStatus, from_fields
+from bztoken.token_status import Need, TokenStatus, UpdateResult, from_fields
 from bzwire import messages
 from bzwire.smp import GROUP_TOKEN
 
@@ -40,10 +41,12 @@ def test_a_healthy_token_has_no_needs() -> None:
         ({"bs": 3}, Need.BATTERY_SAVING),
         ({"bs": 2}, Need.BATTERY_LOW),
         ({"dd": 1}, Need.DAYS_GIVEN_UP),
+        ({"ft": 1000, "ff": 99}, Need.FLASH_NEARLY_FULL),
         ({"qf": 2}, Need.FILES_PUT_ASIDE),
         ({"fw": 1}, Need.WRITES_FAILED),
         ({"ar": 1}, Need.ADDRESSES_REFUSED),
         ({"ie": 1}, Need.RADIO_ERRORS),
+        ({"ur": 2}, Need.UPDATE_ROLLED_BACK),
         ({"t": NOW_MS - 31_000}, Need.CLOCK_OFF),
         ({"t": NOW_MS + 31_000}, Need.CLOCK_OFF),
     ],
@@ -59,7 +62,15 @@ def test_the_most_urgent_need_comes_first() -> None:
     assert [need for need in Need if need in found.needs()] == found.needs()
 
 
-@pytest.mark.parametrize("changed", [{"bs": 0, "bv": 0}, {"t": NOW_MS - 29_000}, {"fb": 1, "rc": 3, "rp": 2, "lo": 5}])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"bs": 0, "bv": 0},
+        {"t": NOW_MS - 29_000},
+        {"fb": 1, "rc": 3, "rp": 2, "lo": 5},
+        {"ft": 1000, "ff": 100, "us": "b", "ut": 1, "ur": 1},
+    ],
+)
 def test_what_only_a_technician_wants_to_know_is_no_need(changed: dict[str, Any]) -> None:
     assert status(**changed).needs() == []
 
@@ -71,6 +82,29 @@ def test_a_clock_that_is_not_set_has_no_offset() -> None:
 def test_an_old_token_is_read_as_far_as_it_tells() -> None:
     found = from_fields("Bà An", INFO, OLD, NOW_MS)
     assert found.needs() == [] and found.settings is None and found.boots == 4
+    assert (found.flash_bytes, found.flash_free_bytes, found.slot, found.on_trial) == (None, None, None, False)
+
+
+def test_slot_and_flash_are_read_as_they_are_told() -> None:
+    found = status(ft=2_000_000, ff=1_500_000, us="b", ut=1, ur=2)
+    assert (found.flash_bytes, found.flash_free_bytes, found.slot, found.on_trial) == (2_000_000, 1_500_000, "b", True)
+    assert found.update_result == UpdateResult.ROLLED_BACK
+
+
+def shown(is_courier: bool, found: TokenStatus, capsys: pytest.CaptureFixture[str]) -> str:
+    answer_status(found, is_courier)
+    return capsys.readouterr().out
+
+
+def test_an_application_on_trial_is_not_one_that_was_never_updated(capsys: pytest.CaptureFixture[str]) -> None:
+    on_trial = shown(False, status(us="b", ut=1, ur=0), capsys)
+    assert "slot b, on trial" in on_trial and "never updated" not in on_trial
+    assert "slot a; never updated" in shown(False, status(us="a", ut=0, ur=0), capsys)
+
+
+def test_only_the_clinic_ends_the_waiting_of_a_page(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "\nLog: 4 pages to sync.\n" in shown(False, status(), capsys)
+    assert "\nLog: 4 pages not yet acknowledged by the clinic.\n" in shown(True, status(), capsys)
 
 
 @pytest.mark.parametrize("told", [{}, {"sm": True}, {"sm": False, "zz": [1]}])

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from tests.integration.clinic import Clinic, attached
 from tests.integration.faults import in_frames
-from tests.integration.line import Cut, Line, clean
-from tests.integration.requests_seen import at_request
+from tests.integration.line import Line, clean
+from tests.integration.requests_seen import CutAtAnswer, at_request, pull_out
 from tests.integration.stranger import ask, cable, refusal
 
 from bztoken.errors import LinkError, RegistryError
@@ -32,28 +32,6 @@ def labels(clinic: Clinic) -> list[str]:
     """Of every token in the registry."""
     with open_registry(clinic.home) as registry, registry.read() as session:
         return [token.label for token in tokens.all_tokens(session)]
-
-
-class CutAtAnswer:
-    """The cable is pulled out when the first answer after a request comes back: the token has acted, nobody knows."""
-
-    def __init__(self, command: int) -> None:
-        self._asked = False
-        self.on_request = at_request(command, 1, self._note)
-
-    def _note(self) -> None:
-        self._asked = True
-
-    def to_host(self, _passed: int, data: bytes) -> bytes:
-        """For a Line."""
-        if self._asked:
-            raise Cut(b"")
-        return data
-
-
-def pull_out() -> None:
-    """Before the request passes."""
-    raise Cut(b"")
 
 
 def test_a_new_token_is_known_and_its_clock_runs(clinic: Clinic, tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from tests.integration.clinic import Clinic, attached, mounted, save_image
 from tests.integration.line import Line
 
 from bztoken.link import requests, token_link
-from bztoken.link.token_link import TokenRefusal, TokenRefused, TokenTooOld
+from bztoken.link.refusals import TokenRefused, TokenTooOld
+from bztoken.link.requests import TokenRefusal
 from bzwire import messages
 
 Cli = Callable[..., Any]

@@ -7,8 +7,17 @@ from typing import Annotated
 import typer
 from sqlalchemy.orm import Session
 
-from bztoken.cli.output import DEFAULT_ZONE, answer, answer_json, answer_table, local_day_and_time, say, zone_named
-from bztoken.cli.registry import AsJson
+from bztoken.cli.output import (
+    DEFAULT_ZONE,
+    Zone,
+    answer,
+    answer_json,
+    answer_table,
+    local_day_and_time,
+    say,
+    zone_named,
+)
+from bztoken.cli.registry import AsJson, reading_at_clinic
 from bztoken.formats.case_list import CaseKey, read_case_list
 from bztoken.home import Home
 from bztoken.registry import cases, tokens
@@ -31,9 +40,10 @@ def add(
     if (case_list is None) == (port is None):
         raise typer.BadParameter("give exactly one of --list and --port")
     home: Home = ctx.obj
+    home.require_clinic()
     with open_registry(home) as registry:
         with registry.read() as session:
-            cases.require_free_name(session, name)
+            name = cases.free_name(session, name)
         if case_list is not None:
             keys = read_case_list(case_list)
             _record(registry, name, cases.SOURCE_LIST, None, keys)
@@ -49,13 +59,12 @@ def add(
 @app.command("list")
 def list_cases(
     ctx: typer.Context,
-    zone: Annotated[str, typer.Option("--zone", help="Time zone of the times shown.")] = DEFAULT_ZONE,
+    zone: Zone = DEFAULT_ZONE,
     as_json: AsJson = False,
 ) -> None:
     """List the cases, never their keys."""
-    home: Home = ctx.obj
     local = zone_named(zone)
-    with open_registry(home) as registry, registry.read() as session:
+    with reading_at_clinic(ctx.obj) as session:
         found = cases.with_key_counts(session)
         documents = [
             {

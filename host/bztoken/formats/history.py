@@ -4,6 +4,7 @@ Read line by line, so a file may be larger than memory. Lower-case hex and CRLF 
 written is what the app writes.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ RSSI_MIN_DBM, RSSI_MAX_DBM = -127, 20
 TIME_MIN_MS = 1_577_836_800_000  # 2020-01-01: before Bluezone nobody can have met by it
 TIME_MAX_MS = 4_102_444_800_000  # 2100-01-01
 MAX_LINE_BYTES = 200
+MAX_FILE_BYTES = 256 * 1024 * 1024  # some 4 million contacts; a device or a pipe may never end
+_CHUNK_BYTES = 1024 * 1024
 
 _LINE = re.compile(rb"([0-9A-Fa-f]{24})\t([0-9A-Fa-f]{24})\t(-?[0-9]{1,3})\t([0-9]{13})\r?\n?")
 _ID = re.compile(rb"[0-9A-Fa-f]{24}")
@@ -36,6 +39,17 @@ def read_history(path: Path) -> Iterator[HistoryLine]:
         yield from _read_lines(path, file)
 
 
+def digest_of(path: Path) -> bytes:
+    """SHA-256 of the file. Raises FormatError for one that is too long to be a history, or OSError."""
+    digest, length = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            length += len(chunk)
+            _require_length(path, length)
+    return digest.digest()
+
+
 def write_history(path: Path, lines: Iterable[HistoryLine]) -> None:
     """Write as the app does: upper-case hex, line feeds."""
     with path.open("w", encoding="ascii", newline="\n") as file:
@@ -46,16 +60,25 @@ def write_history(path: Path, lines: Iterable[HistoryLine]) -> None:
 
 
 def _read_lines(path: Path, file: BinaryIO) -> Iterator[HistoryLine]:
-    number = 0
+    number = length = 0
     blank_at: int | None = None
     while raw := file.readline(MAX_LINE_BYTES):
         number += 1
+        length += len(raw)
+        _require_length(path, length)
         if blank_at is not None:
             raise FormatError(path, blank_at, "the line is empty")
         if raw in (b"\n", b"\r\n"):
             blank_at = number  # harmless as the last line, a hole anywhere else
             continue
         yield _parse(path, number, raw)
+
+
+def _require_length(path: Path, length: int) -> None:
+    if length > MAX_FILE_BYTES:
+        raise FormatError(
+            path, None, f"the file is longer than {MAX_FILE_BYTES // 1024 // 1024} MiB: it is no contact history"
+        )
 
 
 def _parse(path: Path, number: int, raw: bytes) -> HistoryLine:

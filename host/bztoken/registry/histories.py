@@ -1,6 +1,5 @@
 """Takes the contact history of a phone into the registry: all of it or nothing, and the same file only once."""
 
-import hashlib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -9,7 +8,8 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from bztoken.errors import RegistryError
-from bztoken.formats.history import HistoryLine, read_history
+from bztoken.formats.history import HistoryLine, digest_of, read_history
+from bztoken.registry import labels
 from bztoken.registry.logs import KIND_PHONE, by_digest
 from bztoken.registry.models import Log, Sighting
 from bztoken.registry.pages import KIND_BLUEZONE
@@ -21,11 +21,11 @@ _ROWS_AT_ONCE = 2000
 def add_history(session: Session, path: Path, label: str, now_s: int) -> tuple[Log, int]:
     """(log, lines added); 0 lines when this very file was added before, under whatever label.
 
-    Raises FormatError, RegistryError for an empty label or file, or OSError; the caller's transaction must then end.
+    Raises FormatError, RegistryError for an empty file or a label that is none, or OSError; the caller's transaction
+    must then end.
     """
-    if not label.strip():
-        raise RegistryError("a contact history needs a label that says whose phone it came from")
-    digest = _digest(path)
+    label = labels.required(label, "a contact history needs a label that says whose phone it came from")
+    digest = digest_of(path)
     known = by_digest(session, digest)
     if known is not None:
         return known, 0
@@ -44,11 +44,6 @@ def _add_lines(session: Session, log: Log, lines: Iterator[HistoryLine]) -> int:
         session.execute(insert(Sighting), rows)
         added += len(rows)
     return added
-
-
-def _digest(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _sighting_row(log: Log, line: HistoryLine) -> dict[str, object]:

@@ -1,4 +1,7 @@
-"""Tokens of this registry, and the keys that follow from the master key; no key of a token is stored."""
+"""Tokens of this registry, what they are to it (state, alarm), and the keys that follow from the master key.
+
+No key of a token is stored. Every change of state is recorded as an event in the same transaction.
+"""
 
 import hmac
 from dataclasses import dataclass, field
@@ -6,15 +9,27 @@ from dataclasses import dataclass, field
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from bztoken.errors import RegistryError
-from bztoken.registry.logs import create_token_log
-from bztoken.registry.models import Log, Token
+from bztoken.errors import NotTrusted, RegistryError
+from bztoken.registry import events, labels
+from bztoken.registry.logs import create_token_log, log_of_token
+from bztoken.registry.models import Log, Token, TokenEvent
 from bzwire import keys
 
 ROLE_PERSON = "person"
 ROLE_SITE = "site"
 ROLES = (ROLE_PERSON, ROLE_SITE)
+
+STATE_PENDING = "pending"  # it may or may not have received its keys
 STATE_ACTIVE = "active"
+STATE_REVOKED = "revoked"  # lost or stolen: nothing that it says is believed
+STATE_WIPED = "wiped"  # it has forgotten this identity; its log stays here
+STATES = (STATE_PENDING, STATE_ACTIVE, STATE_REVOKED, STATE_WIPED)
+
+ALARM_CLONE = "clone"  # two devices with one identity
+ALARM_ROLLBACK = "rollback"  # it counts lower than it did: somebody put back its flash, or it was damaged
+_GRAVITY = {None: 0, ALARM_ROLLBACK: 1, ALARM_CLONE: 2}
+
+MAX_LABEL_CHARACTERS = labels.MAX_CHARACTERS
 
 
 @dataclass(frozen=True)
@@ -33,8 +48,7 @@ def token_keys(master_key: bytes, uid: bytes) -> TokenKeys:
 
 def create(session: Session, label: str, uid: bytes, role: str, board: str, now_s: int) -> Token:
     """Record a token and open its log. Raises RegistryError for a label or number that is taken, or a wrong role."""
-    if not label.strip():
-        raise RegistryError("a token needs a label: name its wearer or its place")
+    label = new_label(label)
     if role not in ROLES:
         raise RegistryError(f"a token's role is {' or '.join(ROLES)}")
     if by_label(session, label) is not None:
@@ -48,9 +62,15 @@ def create(session: Session, label: str, uid: bytes, role: str, board: str, now_
     return token
 
 
+def new_label(label: str) -> str:
+    """As it is stored; to be asked before a token is. Raises RegistryError for one that no token can have."""
+    return labels.required(label, "a token needs a label: name its wearer or its place")
+
+
 def by_label(session: Session, label: str) -> Token | None:
     """The token with this label."""
-    return session.scalar(select(Token).where(Token.label == label))
+    found = (session.scalar(select(Token).where(Token.label == spelling)) for spelling in labels.spellings(label))
+    return next((token for token in found if token is not None), None)
 
 
 def by_uid(session: Session, uid: bytes) -> Token | None:
@@ -63,15 +83,104 @@ def all_tokens(session: Session) -> list[Token]:
     return list(session.scalars(select(Token).order_by(Token.id)))
 
 
+def by_known_label(session: Session, label: str) -> Token:
+    """The token with this label. Raises RegistryError when there is none."""
+    token = by_label(session, label)
+    if token is None:
+        raise RegistryError("no token of this registry has this label: `bztoken token list` shows them all")
+    return token
+
+
 def find_by_proof(
     session: Session, master_key: bytes, host_nonce: bytes, token_nonce: bytes, proof: bytes
 ) -> Token | None:
-    """The token that made this proof; a token does not say its number before it knows who asks."""
-    for token in all_tokens(session):
-        auth_key = token_keys(master_key, token.uid).auth_key
+    """The token that made this proof; a token does not say its number before it knows who asks.
+
+    Whatever its state: see `require_trusted`. 2,000 tokens take some 30 ms, too little to keep keys in memory for.
+    """
+    for number, uid in session.execute(select(Token.id, Token.uid).order_by(Token.id)):
+        auth_key = keys.auth_key(keys.token_root(master_key, uid))
         if hmac.compare_digest(keys.token_proof(auth_key, host_nonce, token_nonce), proof):
-            return token
+            return session.get_one(Token, number)
     return None
+
+
+def is_trusted(token: Token) -> bool:
+    """False for a token that `require_trusted` refuses."""
+    return token.state not in (STATE_REVOKED, STATE_WIPED) and token.alarm != ALARM_CLONE
+
+
+def require_trusted(token: Token) -> None:
+    """Raises NotTrusted for a token whose log must not be taken: revoked, wiped, or with a double."""
+    if token.state == STATE_REVOKED:
+        raise NotTrusted(
+            "This token was revoked: nothing was read; keep it and tell the person in charge, who wipes it, or takes "
+            "the revocation back with `bztoken token restore`."
+        )
+    if token.state == STATE_WIPED:
+        raise NotTrusted(
+            "This token was wiped but still holds its old identity: nothing was read; run `bztoken token wipe` again."
+        )
+    if token.alarm == ALARM_CLONE:
+        raise NotTrusted(
+            "Two devices hold this token's identity: nothing was read; keep it, look for the other, then wipe both and "
+            "hand one out again with `bztoken token reissue`."
+        )
+
+
+def note_seen(session: Session, token: Token, now_s: int) -> None:
+    """A station or a courier spoke with it; older news than what is known changes nothing."""
+    token.last_seen_s = max(token.last_seen_s or 0, now_s)
+    session.flush()
+
+
+def raise_alarm(session: Session, token: Token, kind: str, now_s: int) -> None:
+    """Mark a token as one that is not what it was; the same alarm again, or a lesser one, changes nothing."""
+    if _GRAVITY[kind] <= _GRAVITY[token.alarm]:
+        return
+    token.alarm = kind
+    events.record(session, token, events.ALARM, now_s, kind)
+
+
+def revoke(session: Session, token: Token, now_s: int, reason: str | None = None) -> None:
+    """From now on believe nothing that this token says. Raises RegistryError for one that is revoked or wiped."""
+    if token.state in (STATE_REVOKED, STATE_WIPED):
+        raise RegistryError(f"this token is {token.state} already: nothing was changed")
+    token.state = STATE_REVOKED
+    events.record(session, token, events.REVOKED, now_s, reason)
+
+
+def restore(session: Session, token: Token, now_s: int) -> list[str]:
+    """Take back a revocation and an alarm; what was taken back. Raises RegistryError when there is neither."""
+    taken_back = [what for what in (token.state if token.state == STATE_REVOKED else None, token.alarm) if what]
+    if token.state == STATE_WIPED or not taken_back:
+        raise RegistryError(f"this token is {token.state} and has no alarm: there is nothing to take back")
+    if token.state == STATE_REVOKED:
+        token.state = STATE_ACTIVE
+    token.alarm = None
+    events.record(session, token, events.RESTORED, now_s, ", ".join(taken_back))
+    return taken_back
+
+
+def wiped(session: Session, token: Token, now_s: int) -> None:
+    """It has forgotten its identity: its label is free again, its log stays."""
+    if token.state != STATE_WIPED:
+        give_up_label(session, token, "wiped")
+    token.state = STATE_WIPED
+    token.alarm = None
+    events.record(session, token, events.WIPED, now_s)
+
+
+def rename(session: Session, token: Token, label: str) -> None:
+    """Token and log have one label."""
+    token.label = log_of_token(session, token).label = label
+    session.flush()
+
+
+def give_up_label(session: Session, token: Token, why: str) -> None:
+    """Free a label for another token; the old one keeps it with a remark and its row's number."""
+    remark = f" ({why} {token.id})"
+    rename(session, token, token.label[: MAX_LABEL_CHARACTERS - len(remark)] + remark)
 
 
 def remove_unused(session: Session, uid: bytes) -> None:
@@ -79,4 +188,5 @@ def remove_unused(session: Session, uid: bytes) -> None:
     token = by_uid(session, uid)
     if token is not None:
         session.execute(delete(Log).where(Log.token_id == token.id))
+        session.execute(delete(TokenEvent).where(TokenEvent.token_id == token.id))
         session.delete(token)
