@@ -77,7 +77,7 @@ bench-token: setup ## measure the token against its targets; writes tests/bench/
 	$(BIN)/python tests/bench/bench_token.py
 
 .PHONY: bench-sync
-bench-sync: setup ## measure the sync of 14 days of log over an unthrottled virtual port
+bench-sync: setup ## measure the sync against its targets; writes tests/bench/results/sync.md (15 minutes)
 	$(BIN)/python tests/bench/bench_sync.py
 
 .PHONY: clean

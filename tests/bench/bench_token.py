@@ -6,14 +6,13 @@ others had; `--scale` shortens or lengthens the virtual spans.
 """
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fleet_rows import bztoken, live
+from results_table import Line, save, table
 from token_rooms import SEED, START_S, Room, board_heap_bytes, smallest_heap
 
 from bzvirtual import world
@@ -21,21 +20,10 @@ from bzvirtual.desk import identities_from_seed
 from bzvirtual.fleet import FleetRun
 from bzvirtual.process import BOARD_HEAP_BYTES, FIRMWARE_HEAP_BYTES
 
-RESULTS = Path(__file__).parent / "results"
+HEAD = "# The token against its targets\n\nWritten by `make bench-token`; virtual board, virtual days."
 POWER_BOARD = "xiao-esp32c3"
 NEAR_PAIRS = ("a1", "a2", "a3", "a4", "a5", "a6")  # of the world `instep`: clocks up to 2 s apart
 FAR_PAIRS = ("a7", "a8", "a9", "a10")  # 5 to 30 s apart
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the table. met: None where the target is no number."""
-
-    what: str
-    target: str
-    measured: str
-    met: bool | None
-    command: str
 
 
 def _pairs(folder: Path, scale: float) -> list[Line]:
@@ -202,26 +190,6 @@ MEASURES: dict[str, Callable[[Path, float], list[Line]]] = {
 }
 
 
-def table(lines: list[Line]) -> str:
-    """The lines as Markdown."""
-    marks = {True: "met", False: "**missed**", None: ""}
-    rows = [f"| {line.what} | {line.target} | {line.measured} | {marks[line.met]} | {line.command} |" for line in lines]
-    return "\n".join(["| what | target | measured | | repeat with |", "|---|---|---|---|---|", *rows]) + "\n"
-
-
-def save(measured: dict[str, list[Line]]) -> str:
-    """Put the lines beside those of earlier measurements; the whole table."""
-    path = RESULTS / "token.json"
-    kept = json.loads(path.read_text()) if path.exists() else {}
-    kept.update({name: [asdict(line) for line in lines] for name, lines in measured.items()})
-    RESULTS.mkdir(exist_ok=True)
-    path.write_text(json.dumps({name: kept[name] for name in MEASURES if name in kept}, indent=1) + "\n")
-    text = table([Line(**line) for name in MEASURES for line in kept.get(name, [])])
-    head = "# The token against its targets\n\nWritten by `make bench-token`; virtual board, virtual days.\n\n"
-    (RESULTS / "token.md").write_text(head + text)
-    return text
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -235,7 +203,7 @@ def main() -> None:
             measured[name] = MEASURES[name](Path(scratch), options.scale)
         print(f"## {name} ({time.monotonic() - began:.0f} s)\n\n{table(measured[name])}", flush=True)
         if options.scale >= 1:
-            save({name: measured[name]})
+            save("token", HEAD, MEASURES, {name: measured[name]})
 
 
 if __name__ == "__main__":

@@ -116,14 +116,15 @@ class Room:
 
 
 def lives(folder: Path, others: int, hours: float, firmware_heap_bytes: int, profile: int) -> bool:
-    """True when a token with this heap lives on and answers with 1 KiB, without a restart or a lost page."""
+    """True when a token with this heap lives on and answers with the longest READ, without a restart or a lost page."""
     room = None
     try:
         room = Room(folder, others, firmware_heap_bytes, profile)
         for _ in range(3):
             room.live(hours / 3)
             room.connect()
-            if len(room.ask(messages.CMD_READ, {"s": 1, "o": 0, "n": 1024})["d"]) != 1024:  # type: ignore[arg-type]
+            wanted = messages.MAX_READ_BYTES
+            if len(room.ask(messages.CMD_READ, {"s": 1, "o": 0, "n": wanted})["d"]) != wanted:  # type: ignore[arg-type]
                 return False
         status = room.status()
         return status["bo"] == 1 and status["fw"] == 0
