@@ -178,8 +178,8 @@ class _Update:
             if refused.code != TokenRefusal.BAD_REQUEST:
                 raise
         except (LineNoisy, TokenTooOld):
-            pass
-        # Without an answer, or with nothing to finish any more: what the token runs then says how it went.
+            # Without an answer, or with nothing to finish any more: what the token runs then says how it went.
+            return
 
     # -- what became of it -------------------------------------------------------------------------------------------
     async def _see_it_start(self, token_id: int, wait: bool) -> Outcome:

@@ -75,7 +75,7 @@ def send(wearer: Wearer, sent: Sent) -> str:
         updates.finish(wearer)
         reached = "finished"
     except LOST_POWER:
-        pass
+        return reached
     return reached
 
 

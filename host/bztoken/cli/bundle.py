@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
 from bztoken.bundle_export import Exported, export_bundle, forget_exported
 from bztoken.bundle_import import Imported, Inspected, import_bundle, inspect_bundle
 from bztoken.bundle_import import Progress as Told
+from bztoken.cli.bars import on_stderr
 from bztoken.cli.output import answer, answer_json
 from bztoken.cli.registry import AsJson
 from bztoken.courier import own_pass
@@ -153,10 +153,7 @@ def _counts(of: Exported | Inspected) -> dict[str, object]:
 
 @contextmanager
 def _bar() -> Iterator[Told]:
-    """A progress bar on stderr; silent when that is no terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with on_stderr(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()) as progress:
         task = progress.add_task("", total=None)
 
         def told(what: str, done: int, total: int | None) -> None:

@@ -4,9 +4,9 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 
+from bztoken.cli.bars import on_stderr
 from bztoken.cli.output import answer, answer_json_line, say
 from bztoken.registry.tokens import ALARM_ROLLBACK
 from bztoken.sync import SyncResult
@@ -17,14 +17,8 @@ class Bars(AbstractContextManager["Bars"]):
     """A progress bar a token on stderr; silent when that is no terminal."""
 
     def __init__(self) -> None:
-        console = Console(stderr=True)
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-        )
-        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
+        label = TextColumn("{task.description}", markup=False)
+        self._progress = on_stderr(label, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:

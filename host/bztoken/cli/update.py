@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
 
+from bztoken.cli.bars import on_stderr
 from bztoken.cli.output import answer, answer_json
 from bztoken.cli.registry import AsJson
 from bztoken.formats import application_archive
@@ -62,10 +62,8 @@ def _document(result: UpdateResult) -> dict[str, object]:
 
 @contextmanager
 def _bar() -> Iterator[Told]:
-    """A progress bar on stderr; silent when that is no terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("Sending the application"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    what = TextColumn("Sending the application")
+    with on_stderr(what, BarColumn(), DownloadColumn(), TimeRemainingColumn()) as progress:
         task = progress.add_task("", total=None)
 
         def told(done: int, total: int) -> None:

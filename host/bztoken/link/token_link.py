@@ -83,10 +83,8 @@ class Challenge:
 
 def _loaded(request: requests.SealedRequest, frame: bytes) -> requests.SealedResponse:
     """The answer in a frame. Raises TokenRefused for a refusal, what pydantic raises for anything else."""
-    try:
+    with suppress(ValidationError):  # then it is a refusal, or nothing
         return requests.SealedResponse.loads(frame)
-    except ValidationError:
-        pass
     try:
         refused: Any = request._ErrorV2.loads(frame)
         raise TokenRefused(refused.err.rc)
