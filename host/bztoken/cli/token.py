@@ -232,7 +232,7 @@ def _answer_story(story: Story, local: tzinfo) -> None:
     if known.told is not None:
         flash = flash_use(known.told.flash_bytes, known.told.flash_free_bytes)
         answer(f"Then: battery {_battery(known.told)}, flash {flash}, firmware {known.told.firmware}.")
-    answer(f"{story.pages} pages of its log are here.")
+    answer("1 page of its log is here." if story.pages == 1 else f"{story.pages} pages of its log are here.")
     syncs = [
         (
             local_day_and_time(sync.started_s, local),
