@@ -101,6 +101,8 @@ class _Update:
         self._progress = progress
         self._sent = 0
         self._boot = 0  # number of the boot before the restart
+        self._heard_s = 0.0  # when the new version spoke last
+        self._recorded = False
 
     async def run(self, force: bool, wait: bool) -> UpdateResult:
         async with connect(self._home, self._registry, self._port) as known:
@@ -183,7 +185,7 @@ class _Update:
 
     # -- what became of it -------------------------------------------------------------------------------------------
     async def _see_it_start(self, token_id: int, wait: bool) -> Outcome:
-        until_s = time.monotonic() + RESTART_S
+        self._heard_s = time.monotonic()
         while True:
             await asyncio.sleep(LOOK_S)
             try:
@@ -197,7 +199,7 @@ class _Update:
             except (_OtherToken, _WentBack):
                 raise
             except LinkError:
-                if time.monotonic() >= until_s:
+                if time.monotonic() >= self._heard_s + RESTART_S:
                     raise
 
     def _require_running(self, version: str, status: dict[str, object]) -> None:
@@ -210,6 +212,10 @@ class _Update:
             )
 
     def _record(self, token_id: int) -> None:
+        """Once, also when its port goes away while it is waited for."""
+        if self._recorded:
+            return
+        self._recorded = True
         with self._registry.write() as session:
             token = session.get_one(Token, token_id)
             events.record(session, token, events.UPDATED, int(time.time()), self._archive.version)
@@ -219,6 +225,7 @@ class _Update:
         while time.monotonic() < until_s:
             await asyncio.sleep(POLL_S)
             status = await known.link.command(messages.CMD_STATUS)
+            self._heard_s = time.monotonic()
             if status["ur"] == RESULT_ROLLED_BACK:
                 raise _WentBack
             if not status["ut"]:
