@@ -1,13 +1,19 @@
 """A clinic and a courier's computer without cables: what syncs would have left in the courier's registry."""
 
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import func, select
 
+from bztoken.bundle_import import Imported, import_bundle
 from bztoken.courier import accept, issue, own_pass
+from bztoken.formats.bundle import Header
+from bztoken.formats.bundle_file import BundleWriter
 from bztoken.formats.courier_pass import CourierPass
 from bztoken.home import Home
 from bztoken.registry import clock_points, couriers, logs, pages, syncs, tokens
@@ -18,6 +24,7 @@ from bzwire.page import Record
 
 LABELS = ("Bà An", "Ông Bình")
 COURIER = "Chị Lan"
+HEARD_KEY = b"\x11" * 32  # day key of the IDs in the records
 WINDOW_S = 300
 
 
@@ -141,3 +148,27 @@ class Carrying:
             assert row is not None
             for name, value in values.items():
                 setattr(row, name, value)
+
+
+def import_of(carrying: Carrying) -> Imported:
+    """At the clinic."""
+    return import_bundle(carrying.home, carrying.bundle, quiet)
+
+
+def forged(carrying: Carrying, signing_key: Ed25519PrivateKey, uid: bytes, raws: list[bytes], **rows: Any) -> None:
+    """A bundle made by hand under the courier's number."""
+    header = Header(rows.get("number", carrying.own.number), int(time.time()))
+    with carrying.bundle.open("wb") as file:
+        writer = BundleWriter(file, signing_key, header, secrets.token_bytes(16))
+        writer.token(uid)
+        for row in rows.get("syncs", []):
+            writer.sync(row)
+        for row in rows.get("readings", []):
+            writer.reading(row)
+        for raw in raws:
+            writer.page(raw)
+        writer.finish()
+
+
+def signing_key_of(carrying: Carrying) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(carrying.own.signing_key)

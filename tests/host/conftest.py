@@ -1,15 +1,17 @@
 """What the host tests share: a fresh data folder, an open registry, sealed pages, and the command line in-process."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.host.carried_pages import Carrying
+from tests.host.carried_pages import HEARD_KEY, Carrying, quiet
 from tests.program import Program, program
 
+from bztoken.bundle_export import export_bundle
 from bztoken.crypto import aes_ecb
 from bztoken.home import Home
 from bztoken.registry.database import Registry, create_registry, open_registry
@@ -99,3 +101,21 @@ def make_record() -> Callable[..., Record]:
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a clinic and a courier, to be copied: making registries takes longer than a test."""
     return Carrying(tmp_path_factory.mktemp("made"), lambda *_: b"", []).folder
+
+
+@pytest.fixture
+def carrying(
+    made_once: Path, tmp_path: Path, make_page: Callable[..., bytes], make_record: Callable[..., Record]
+) -> Carrying:
+    """Nothing read yet."""
+    shutil.copytree(made_once, tmp_path, dirs_exist_ok=True)
+    return Carrying(tmp_path, make_page, [make_record(HEARD_KEY, 3), make_record(HEARD_KEY, 4)])
+
+
+@pytest.fixture
+def brought(carrying: Carrying) -> Carrying:
+    """Two tokens were read, and a bundle was written."""
+    carrying.read(0, carrying.pages(0, 1, 5))
+    carrying.read(1, carrying.pages(1, 1, 3))
+    export_bundle(carrying.courier, carrying.bundle, quiet)
+    return carrying
