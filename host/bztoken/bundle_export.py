@@ -62,9 +62,8 @@ def export_bundle(
                 written = _write_logs(writer, session, pages, progress)
                 counts = writer.finish()
         with registry.write() as session:
-            for token_id in written:
-                carried.note_exported(session, session.get_one(Token, token_id), pages.last_row, now_s)
-            forgotten = carried.forget_exported(session, now_s) if forget else 0
+            carried.note_exported(session, written, pages.last_row, now_s)
+            forgotten = carried.forget_exported(session) if forget else 0
     return Exported(counts, len(written), out.stat().st_size, forgotten)
 
 
@@ -72,18 +71,18 @@ def forget_exported(home: Home) -> int:
     """Delete here what bundles hold; how many pages. Raises HomeError or RegistryError."""
     own_pass(home)
     with open_registry(home) as registry, registry.write() as session:
-        return carried.forget_exported(session, int(time.time()))
+        return carried.forget_exported(session)
 
 
 class _PagesToWrite:
-    """Which rows go into the bundle: those that are there now, after the last bundle's."""
+    """Which rows go into the bundle: those that are there now and in no bundle, or all."""
 
     def __init__(self, session: Session, everything: bool) -> None:
         self._session = session
-        self._after = 0 if everything else carried.exported_to(session)
         self.last_row = carried.last_row(session)
+        self._wanted = Page.id <= self.last_row if everything else (Page.id <= self.last_row) & ~Page.bundled
         self.done = 0
-        counted = select(Page.log_id, func.count(Page.id)).where(Page.id > self._after).group_by(Page.log_id)
+        counted = select(Page.log_id, func.count(Page.id)).where(self._wanted).group_by(Page.log_id)
         self._of_log = {row[0]: row[1] for row in session.execute(counted)}
         self.total = sum(self._of_log.values())
 
@@ -95,7 +94,7 @@ class _PagesToWrite:
         """The pages of a log, read from the registry bit by bit."""
         query = (
             select(Page.raw)
-            .where(Page.log_id == log.id, Page.id > self._after, Page.id <= self.last_row)
+            .where(Page.log_id == log.id, self._wanted)
             .order_by(Page.id)
             .execution_options(yield_per=_ROWS_AT_ONCE)
         )

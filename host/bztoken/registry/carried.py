@@ -1,10 +1,6 @@
-"""Pages on a courier's computer: which of them a bundle holds already, and when they are deleted here.
+"""Pages on a courier's computer: which of them a bundle holds already, and when they are deleted here."""
 
-How far bundles have come is an event of the tokens: the number of a page's row. Numbers of rows are given out again
-when the last rows are deleted, so whatever deletes rows puts that back too.
-"""
-
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from bztoken.registry import events
@@ -13,12 +9,6 @@ from bzwire.bluezone import DAY_S
 
 KEPT_DAYS = 21  # as long as a token keeps its own
 EXPORTED = "exported"
-
-
-def exported_to(session: Session) -> int:
-    """The last row that a bundle holds; 0: none does."""
-    query = select(TokenEvent.detail).where(TokenEvent.event == EXPORTED).order_by(TokenEvent.id.desc()).limit(1)
-    return int(session.scalar(query) or 0)
 
 
 def exported_at_s(session: Session) -> int:
@@ -31,15 +21,17 @@ def last_row(session: Session) -> int:
     return session.scalar(select(func.max(Page.id))) or 0
 
 
-def note_exported(session: Session, token: Token, row: int, now_s: int) -> None:
-    """A bundle holds everything up to this row now."""
-    events.record(session, token, EXPORTED, now_s, str(row))
+def note_exported(session: Session, token_ids: list[int], row: int, now_s: int) -> None:
+    """A bundle holds every page up to this row now, and something of these tokens."""
+    session.execute(update(Page).where(Page.id <= row).values(bundled=True))
+    for token_id in token_ids:
+        events.record(session, session.get_one(Token, token_id), EXPORTED, now_s)
 
 
-def forget_exported(session: Session, now_s: int) -> int:
+def forget_exported(session: Session) -> int:
     """Delete the pages that a bundle holds; how many. The last one of each token stays: it says where to read on."""
     last_of_each = select(func.max(Page.id)).group_by(Page.log_id)
-    return _delete_pages(session, now_s, Page.id <= exported_to(session), Page.id.not_in(last_of_each))
+    return _delete_pages(session, Page.bundled.is_(True), Page.id.not_in(last_of_each))
 
 
 def delete_old_once_a_day(session: Session, now_s: int) -> None:
@@ -55,20 +47,15 @@ def delete_old(session: Session, now_s: int) -> int:
     Not by the token's own time alone: its clock may have been wrong.
     """
     before_s = now_s - KEPT_DAYS * DAY_S
-    heard_and_carried = (Page.window_start_s < before_s) & (Page.id <= exported_to(session))
-    gone = _delete_pages(session, now_s, or_(Page.received_at_s < before_s, heard_and_carried))
+    heard_and_carried = (Page.window_start_s < before_s) & Page.bundled
+    gone = _delete_pages(session, or_(Page.received_at_s < before_s, heard_and_carried))
     session.execute(delete(Sync).where(Sync.started_s < before_s))
     session.execute(delete(ClockPoint).where(ClockPoint.at_ms < before_s * 1000))
     return gone
 
 
-def _delete_pages(session: Session, now_s: int, *which: object) -> int:
-    connection = session.connection()
-    connection.exec_driver_sql("PRAGMA secure_delete = ON").close()
-    before = session.scalar(select(func.count(Page.id))) or 0
-    session.execute(delete(Page).where(*which))  # type: ignore[arg-type]
-    after = session.scalar(select(func.count(Page.id))) or 0
-    token = session.scalars(select(Token).limit(1)).first()
-    if token is not None and last_row(session) < exported_to(session):
-        note_exported(session, token, last_row(session), now_s)
-    return before - after
+def _delete_pages(session: Session, *which: ColumnElement[bool]) -> int:
+    session.connection().exec_driver_sql("PRAGMA secure_delete = ON").close()
+    gone = session.scalar(select(func.count(Page.id)).where(*which)) or 0
+    session.execute(delete(Page).where(*which))
+    return gone

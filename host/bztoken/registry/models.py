@@ -95,7 +95,7 @@ class Page(Base):
     version: of the page format, 1 for pages stored before there were others. listened_ds: tenths of a second for which
     the radio listened; page_state: STATE_ bits of bzwire.page; both None where version 1 did not tell them. Times are
     as the token's clock had them; shift_ms: clock minus true time at the window's start, uncertainty_ms: how far that
-    may be off; both None while nothing is known of the clock.
+    may be off; both None while nothing is known of the clock. bundled: on a courier's computer, a bundle holds it.
     """
 
     __tablename__ = "pages"
@@ -119,6 +119,7 @@ class Page(Base):
     page_state: Mapped[int | None]
     shift_ms: Mapped[int | None] = mapped_column(BigInteger)
     uncertainty_ms: Mapped[int | None] = mapped_column(BigInteger)
+    bundled: Mapped[bool] = mapped_column(server_default=false())
 
 
 class Sighting(Base):

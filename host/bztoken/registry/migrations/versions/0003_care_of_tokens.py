@@ -4,7 +4,7 @@ Sightings stored before keep the times of the token's clock, of which nothing is
 """
 
 from alembic import op
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, LargeBinary, String, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, LargeBinary, String, UniqueConstraint, false
 
 revision = "0003"
 down_revision = "0002"
@@ -20,6 +20,7 @@ def upgrade() -> None:
     op.add_column("logs", Column("safe_sequence", BigInteger, nullable=False, server_default="0"))
     op.add_column("pages", Column("shift_ms", BigInteger, nullable=True))
     op.add_column("pages", Column("uncertainty_ms", BigInteger, nullable=True))
+    op.add_column("pages", Column("bundled", Boolean, nullable=False, server_default=false()))
     op.add_column("sightings", Column("uncertainty_s", Integer, nullable=True))
     op.create_index("ix_sightings_page_id", "sightings", ["page_id"])
     op.add_column("case_keys", Column("uncertainty_s", Integer, nullable=True))
