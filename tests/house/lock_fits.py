@@ -13,7 +13,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-LOCKED_EXTRAS = ("virtual", "dev")
+LOCKED_EXTRAS = ("desk", "virtual", "dev")
 _ENTRY = re.compile(
     r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;\\]+)[^\n]*(?P<hashes>(?:\n\s+--hash=\S+[ \\]*)*)", re.M
 )
