@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 PATH = "/slots"
+DEVELOPMENT_PATH = "/development"
 FOLDERS = ("/slot_a", "/slot_b")
 FORMAT = 1
 TRIES = 3
@@ -48,13 +49,18 @@ def write_state(state: "list[int]") -> bool:
     return True
 
 
-def is_complete(folder: str) -> bool:
-    """True when an update was finished there."""
+def exists(path: str) -> bool:
+    """True when there is such a file."""
     try:
-        os.stat(folder + "/complete")
+        os.stat(path)
     except OSError:
         return False
     return True
+
+
+def is_complete(folder: str) -> bool:
+    """True when an update was finished there."""
+    return exists(folder + "/complete")
 
 
 def on_trial(state: "list[int] | None") -> str:
@@ -87,7 +93,12 @@ def candidates(state: "list[int] | None") -> "list[str]":
 
 
 def start_watchdog() -> None:
-    """A version that hangs must come back as a boot that failed. The application's own watchdog takes over."""
+    """A version that hangs must come back as a boot that failed. The application's own watchdog takes over.
+
+    Not where a developer is at the prompt: nothing can stop it there.
+    """
+    if exists(DEVELOPMENT_PATH):
+        return
     import machine
 
     machine.WDT(timeout=WATCHDOG_MS)

@@ -57,7 +57,8 @@ class Alive:
         self.flush: "Callable[[], None]" = lambda: None  # writes the present window before a restart
         before, self.failed = self._load()
         self.boot_id = before + 1
-        self.safe_mode = self.failed >= _FAILED_BOOTS
+        # A developer's board is restarted all the time, and has a prompt.
+        self.safe_mode = self.failed >= _FAILED_BOOTS and not files.exists(files.DEVELOPMENT_PATH)
         self.quiet = files.exists(QUIET_PATH)
         if self.quiet:
             os.remove(QUIET_PATH)
@@ -115,7 +116,8 @@ class Alive:
 
     async def run(self) -> None:
         """For ever."""
-        self._hal.start_watchdog(WATCHDOG_MS)
+        if not files.exists(files.DEVELOPMENT_PATH):
+            self._hal.start_watchdog(WATCHDOG_MS)
         healthy = False
         while True:
             await asyncio.sleep_ms(_LOOK_MS)

@@ -10,6 +10,8 @@ import sys
 
 from micropython import const
 
+from bzwire.light_patterns import SWITCH_ON_MS
+
 from . import files
 from .alive import COLLECT_AFTER_BYTES, QUIET_PATH, WATCHDOG_MS
 from .device import OFF_PATH, Device
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from .hal import Hal
 
 
-# How long the button must be held to switch a token on that was switched off.
-_SWITCH_ON_MS = const(2000)
 _STEP_MS = const(100)
 # Left by a wipe: `wipe` says what they mean.
 WIPE_PATH = "/wipe"
@@ -35,7 +35,7 @@ async def _stays_off(hal: "Hal") -> bool:
     """True when the token was switched off and nobody holds its button or has plugged it in."""
     if not files.exists(OFF_PATH):
         return False
-    for _ in range(_SWITCH_ON_MS // _STEP_MS):
+    for _ in range(SWITCH_ON_MS // _STEP_MS):
         if hal.cable_present():
             break
         if not hal.button_is_down():
@@ -46,13 +46,17 @@ async def _stays_off(hal: "Hal") -> bool:
 
 
 async def _main(hal: "Hal") -> None:
+    developed = files.exists(files.DEVELOPMENT_PATH)
+    if not developed:
+        hal.ignore_ctrl_c()  # main.py has, where it is not older than this application
     wiping = files.exists(WIPE_PATH) or files.exists(ERASE_PATH)
     if wiping:
         from . import wipe  # once in the life of most tokens, if at all
 
         wipe.forget()
     if await _stays_off(hal):
-        hal.start_watchdog(WATCHDOG_MS)  # the loader may have, and sleep must then feed it
+        if not developed:
+            hal.start_watchdog(WATCHDOG_MS)  # the loader may have, and sleep must then feed it
         hal.power_off()
     if not files.exists(QUIET_PATH):
         # Before anything that lasts is made, or the heap lies in smaller pieces. Without it, an update has room.

@@ -20,6 +20,7 @@ from bzwire.errors import (
 from bzwire.messages import RELEASE_GRANTED, SCHEME_GAEN, SELF_TEST_RUNNING, field_bytes, field_int
 
 from . import VERSION
+from .files import DEVELOPMENT_PATH, exists
 from .identity import Identity, LogKey
 from .session import Refusal
 from .settings import FIELDS as SETTINGS
@@ -89,6 +90,8 @@ class Commands:
         }
         if self._token.erasing:
             found["er"] = True
+        if exists(DEVELOPMENT_PATH):
+            found["dv"] = True
         return found
 
     def _provision(self, fields: "Fields") -> "Fields":
@@ -127,7 +130,10 @@ class Commands:
 
     # -- sealed -------------------------------------------------------------------------------------------------------
     def _status(self, fields: "Fields") -> "Fields":
-        return self._token.status()
+        found = self._token.status()
+        if self._session.courier:
+            del found["hw"]
+        return found
 
     def _read(self, fields: "Fields") -> "Fields":
         sequence = field_int(fields, "s", 0, messages.MAX_COUNTER)

@@ -7,32 +7,33 @@ import sys
 
 from micropython import const
 
+from bzwire import light_patterns
 from bzwire.messages import SCHEME_BLUEZONE, SELF_TEST_NONE, SELF_TEST_RUNNING
 from bzwire.page_format import CLOCK_UNSET
 
-from . import files, light
+from . import files
 from .alive import SLOTS_PATH, Alive
 from .battery import Battery
-from .button import Button
 from .clock import Clock
 from .consent import Consent
 from .day_keys import DayKeys
 from .day_log import DayLog
 from .identity import Identity, LogKey, load_identity, load_log_key
-from .light import Light
 from .recorder import Recorder
 from .rest import Rest
 from .scheme import BluezoneScheme
 from .session import Session
 from .settings import Settings
+from .wearer import Button, Light
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from bzwire.light_patterns import Pattern
+
     from .hal import Hal
-    from .light import Pattern
     from .radio import Radio
     from .scheme import Scheme
     from .update import Transfer
@@ -154,7 +155,7 @@ class Device:
 
     async def switch_off(self) -> None:
         """Off until the button is held again, or the cable comes: written down, so that a reset does not wake it."""
-        await self.light.play(light.SWITCHING_OFF)
+        await self.light.play(light_patterns.SWITCHING_OFF)
         try:
             files.write_whole(OFF_PATH, b"")
         except OSError as error:  # a full flash: off all the same, only a reset would wake it
@@ -175,18 +176,18 @@ class Device:
         now_ms = self.clock.uptime_ms()  # each minute, also while the radio does not run: no wrap is missed
         self.battery.look()
         if self.consent.is_asking():
-            return light.ASKING
+            return light_patterns.ASKING
         if self.consent.was_granted():
-            return light.THANKS
+            return light_patterns.THANKS
         if now_ms < self.locate_until_ms:
-            return light.LOCATE
+            return light_patterns.LOCATE
         if self.alive.safe_mode:
-            return light.SAFE_MODE
+            return light_patterns.SAFE_MODE
         if self.identity is None or self.clock.state == CLOCK_UNSET:
-            return light.BRING_ME
+            return light_patterns.BRING_ME
         if self.battery.wants_charge():
-            return light.CHARGE_ME
-        return light.EXPOSURE if self.settings.notice else light.WORKING
+            return light_patterns.CHARGE_ME
+        return light_patterns.EXPOSURE if self.settings.notice else light_patterns.WORKING
 
     def status(self) -> "dict[str, Any]":
         """What a station is told; fields in SPEC.md "Status"."""
@@ -205,6 +206,7 @@ class Device:
             "bo": self.alive.boot_id,
             "fb": self.alive.failed,
             "rc": hal.reset_cause(),
+            "hw": hal.hardware_id(),
             "up": clock.uptime_ms(),
             "f": log.first_sequence(),
             "n": log.next_sequence,

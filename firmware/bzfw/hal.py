@@ -48,6 +48,10 @@ class Hal(Protocol):
         """True when the clock cannot have survived."""
         ...
 
+    def hardware_id(self) -> bytes:
+        """The chip's own number, which tells boards apart whatever their identity; never on the air."""
+        ...
+
     def reset_cause(self) -> int:
         """Why the board started, a machine.*_RESET number."""
         ...
@@ -156,7 +160,7 @@ class Hal(Protocol):
         ...
 
     def ignore_ctrl_c(self) -> None:
-        """From now on the byte 0x03 from the cable is one like any other: until then it ends the program."""
+        """From now on the byte 0x03 from the cable is one like any other."""
         ...
 
     def restart(self) -> None:

@@ -160,6 +160,9 @@ class Esp32Hal:
     def woke_from_power_off(self) -> bool:
         return machine.reset_cause() == machine.PWRON_RESET
 
+    def hardware_id(self) -> bytes:
+        return machine.unique_id()
+
     def reset_cause(self) -> int:
         return machine.reset_cause()
 

@@ -8,10 +8,11 @@ import os
 
 from micropython import const
 
+from bzwire import light_patterns
 from bzwire.errors import WireError
 from bzwire.messages import SELF_TEST_DONE
 
-from . import files, light
+from . import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ _MAX_TAGS = const(16)
 async def run(device: "Device", result: "dict[str, Any]") -> None:
     """Fill `result` step by step; fields in SPEC.md "Self-test"."""
     presses = device.button.presses
-    for colour in (light.RED, light.GREEN, light.BLUE):
+    for colour in (light_patterns.RED, light_patterns.GREEN, light_patterns.BLUE):
         device.hal.show(colour)
         await asyncio.sleep_ms(700)
-    device.hal.show(light.DARK)
+    device.hal.show(light_patterns.DARK)
     result["fl"] = _flash()
     result["ck"] = await _clock(device)
     await _radio(device, result)

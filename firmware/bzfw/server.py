@@ -53,8 +53,6 @@ class Server:
             return
         if request.op not in _ANSWERS:
             return
-        # A station is there, no developer. Noise on its cable makes a 0x03, and the prompt would be a dead token.
-        self._token.hal.ignore_ctrl_c()
         try:
             self._write(request, self._answer_fields(request))
         except MemoryError:  # a large answer found no room: a small one will

@@ -30,7 +30,7 @@ _CHURN_PATH = "/churn"
 # What a wiped token keeps. The boot count, because sequences start anew: boot and sequence name a page for ever.
 KEPT = (
     "boot.py", "main.py", "loader.py", "boot.mpy", "main.mpy", "loader.mpy", "board.json", "lib", "rom", "bzfw",
-    "bzwire", "slot_a", "slot_b", "slots", "boot_count", WIPE_PATH[1:], ERASE_PATH[1:],
+    "bzwire", "slot_a", "slot_b", "slots", "boot_count", "development", WIPE_PATH[1:], ERASE_PATH[1:],
 )  # fmt: skip
 _OWN = (_FILL_PATH, _CHURN_PATH)
 _SECRETS = ("/identity", "/log_key", "/day_keys")

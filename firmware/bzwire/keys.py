@@ -1,7 +1,7 @@
 """Keys of a token: what follows from its root key, the log-key ratchet, the session of one cable connection.
 
-root = what the registry derives per token and never stores on it. A token holds only `auth_key` and the log key of
-the present day; who reads its flash can therefore neither compute older log keys nor another token's keys.
+A token holds only its auth key and the log key of the present day (both from `registry_keys`); who reads its flash can
+therefore neither compute older log keys nor another token's keys.
 """
 
 import hashlib
@@ -47,23 +47,6 @@ def same(a: bytes, b: bytes) -> bool:
     for x, y in zip(a, b):
         difference |= x ^ y
     return difference == 0
-
-
-def token_root(master_key: bytes, uid: bytes) -> bytes:
-    """Root key (32 bytes) of one token: HMAC-SHA256(master, "bz-token" || uid)."""
-    if len(master_key) != KEY_BYTES or len(uid) != UID_BYTES:
-        raise OutOfRange("a master key has 32 bytes and a token number 8")
-    return hmac_sha256(master_key, b"bz-token", uid)
-
-
-def auth_key(root: bytes) -> bytes:
-    """The key of the challenge-response."""
-    return hmac_sha256(root, b"bz-auth")
-
-
-def first_log_key(root: bytes) -> bytes:
-    """Log key 0, used on the day of provisioning."""
-    return hmac_sha256(root, b"bz-log")
 
 
 def next_log_key(log_key: bytes, steps: int = 1) -> bytes:

@@ -73,6 +73,14 @@ def test_a_courier_reads_what_a_station_reads(wearer: Wearer) -> None:
     assert wearer.read_log() == carried != b""
 
 
+def test_the_number_of_the_chip_is_told_to_the_registry_only(wearer: Wearer) -> None:
+    greet(wearer, key_of(wearer))
+    assert "hw" not in wearer.status()
+    wearer.open_session()
+    assert wearer.status()["hw"] == wearer.token.process.mac
+    assert len(wearer.token.process.mac) == 6
+
+
 @pytest.mark.parametrize("command", FORBIDDEN)
 def test_a_courier_may_do_nothing_else(wearer: Wearer, command: int) -> None:
     greet(wearer, key_of(wearer))

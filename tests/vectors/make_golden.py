@@ -11,7 +11,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from bzwire import cbor, keys, messages, page, smp
+from bzwire import cbor, keys, messages, page, registry_keys, smp
 
 FOLDER = Path(__file__).parent
 MASTER = bytes(range(32))
@@ -72,7 +72,9 @@ def page_case(number: int) -> dict[str, Any]:
     values, named = HEADERS[number]
     header = page.PageHeader(*values, **named)
     records = records_of(number)
-    log_key = keys.next_log_key(keys.first_log_key(keys.token_root(MASTER, UID)), header.log_key_number)
+    log_key = keys.next_log_key(
+        registry_keys.first_log_key(registry_keys.token_root(MASTER, UID)), header.log_key_number
+    )
     sealed = page.seal(header, records, log_key, ecb)
     return {
         "header": dict(vars(header)),
@@ -83,14 +85,14 @@ def page_case(number: int) -> dict[str, Any]:
 
 
 def key_case() -> dict[str, str]:
-    root = keys.token_root(MASTER, UID)
-    auth, host_nonce, token_nonce = keys.auth_key(root), bytes(range(16)), bytes(range(16, 32))
+    root = registry_keys.token_root(MASTER, UID)
+    auth, host_nonce, token_nonce = registry_keys.auth_key(root), bytes(range(16)), bytes(range(16, 32))
     return {
         "master_key": MASTER.hex(),
         "uid": UID.hex(),
         "root": root.hex(),
         "auth_key": auth.hex(),
-        "first_log_key": keys.first_log_key(root).hex(),
+        "first_log_key": registry_keys.first_log_key(root).hex(),
         "host_nonce": host_nonce.hex(),
         "token_nonce": token_nonce.hex(),
         "token_proof": keys.token_proof(auth, host_nonce, token_nonce).hex(),

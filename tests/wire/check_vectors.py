@@ -11,7 +11,7 @@ import sys
 
 sys.path.insert(0, sys.argv[1])
 
-from bzwire import bluezone, cbor, gaen, keys, messages, page, smp  # noqa: E402
+from bzwire import bluezone, cbor, gaen, keys, messages, page, registry_keys, smp  # noqa: E402
 from bzwire.errors import WireError  # noqa: E402
 
 
@@ -111,11 +111,11 @@ def check_iphone(tally: Tally) -> None:
 
 def check_keys(tally: Tally) -> None:
     known = {name: unhex(value) for name, value in load("page_v1.json")["keys"].items()}
-    root = keys.token_root(known["master_key"], known["uid"])
-    auth, nonces = keys.auth_key(root), (known["host_nonce"], known["token_nonce"])
+    root = registry_keys.token_root(known["master_key"], known["uid"])
+    auth, nonces = registry_keys.auth_key(root), (known["host_nonce"], known["token_nonce"])
     tally.equal("root", root, known["root"])
     tally.equal("auth key", auth, known["auth_key"])
-    tally.equal("first log key", keys.first_log_key(root), known["first_log_key"])
+    tally.equal("first log key", registry_keys.first_log_key(root), known["first_log_key"])
     tally.equal("token proof", keys.token_proof(auth, *nonces), known["token_proof"])
     tally.equal("host proof", keys.host_proof(auth, *nonces), known["host_proof"])
     tally.equal("session key", keys.session_key(auth, *nonces), known["session_key"])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bzwire import keys
+from bzwire import keys, registry_keys
 from bzwire.errors import OutOfRange
 
 KEYS = st.binary(min_size=32, max_size=32)
@@ -76,21 +76,21 @@ def test_proofs_depend_on_both_nonces_and_their_order() -> None:
 
 @given(KEYS)
 def test_no_two_purposes_share_a_key(root: bytes) -> None:
-    log_key = keys.first_log_key(root)
+    log_key = registry_keys.first_log_key(root)
     cipher_key, tag_key = keys.page_keys(log_key)
-    assert len({root, keys.auth_key(root), log_key, keys.next_log_key(log_key), tag_key}) == 5
+    assert len({root, registry_keys.auth_key(root), log_key, keys.next_log_key(log_key), tag_key}) == 5
     assert len(cipher_key) == 16
     assert cipher_key not in (root[:16], log_key[:16], tag_key[:16])
 
 
 def test_tokens_have_different_roots() -> None:
-    assert len({keys.token_root(bytes(32), uid.to_bytes(8, "big")) for uid in range(100)}) == 100
+    assert len({registry_keys.token_root(bytes(32), uid.to_bytes(8, "big")) for uid in range(100)}) == 100
 
 
 @pytest.mark.parametrize(("master", "uid"), [(31, 8), (33, 8), (32, 7), (32, 9)])
 def test_a_master_key_or_token_number_of_another_length_is_refused(master: int, uid: int) -> None:
     with pytest.raises(OutOfRange):
-        keys.token_root(bytes(master), bytes(uid))
+        registry_keys.token_root(bytes(master), bytes(uid))
 
 
 @given(KEYS, st.binary(max_size=30))
