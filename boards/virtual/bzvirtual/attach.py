@@ -1,16 +1,19 @@
 """Tokens in real time: blank ones, or those of a fleet that ran in virtual time."""
 
 import json
+import os
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from . import application
+from . import application, bare_board
+from .bare_board import MIB
 from .channel import Channel
 from .errors import FleetError
 from .ether import Ether, Station
 from .fleet import Member, open_manifest
-from .process import TokenFolder, TokenProcess
+from .process import TokenFolder, TokenProcess, mac_of
 from .realtime import RealTimeFleet, is_attached
 from .world import Position
 
@@ -31,12 +34,27 @@ def _stays_at(place: Position) -> Callable[[float], Position]:
     return where
 
 
-def attach(folder: Path, blank: int = 0, baud: int | None = None) -> RealTimeFleet:
-    """A fleet ready to `run`: `blank` new tokens in `folder`, or, with 0, the tokens of the fleet found there.
+@dataclass(frozen=True)
+class Bare:
+    """Boards to be attached with nothing in their flash. chip: as esptool calls it."""
 
-    baud: of their ports; None for USB without a baud rate. Raises FleetError.
+    count: int
+    chip: str = "esp32c3"
+    flash_bytes: int = 4 * MIB
+
+
+def attach(
+    folder: Path, blank: int = 0, baud: int | None = None, bare: Bare | None = None, flash: bytes | None = None
+) -> RealTimeFleet:
+    """A fleet ready to `run`: `blank` new tokens or `bare` boards in `folder`, else the tokens of the fleet there.
+
+    baud: of their ports; None for USB without a baud rate. flash: what blank tokens were flashed with, a file system of
+    `FLASH_BYTES`. Raises FleetError.
     """
-    members = [Member("", f"blank-{n + 1}", "token", f"token-{n + 1}") for n in range(blank)]
+    members = _new_members("bare", bare.count) if bare else _new_members("blank", blank)
+    are_new = bool(members)
+    if bare is not None:
+        bare_board.require_installed()
     if not members:
         members = open_manifest(folder).tokens()
     if is_attached(folder):
@@ -47,9 +65,18 @@ def attach(folder: Path, blank: int = 0, baud: int | None = None) -> RealTimeFle
     fleet = RealTimeFleet(folder, Ether(Channel(0, 0.0)), baud)
     for index, member in enumerate(members):
         path = folder / member.folder
-        token_folder = TokenFolder.create(path) if blank else TokenFolder.open(path)
-        place = _on_the_desk(index, DESK_M if blank else OUT_OF_REACH_M)
+        token_folder = TokenFolder.create(path, mac=mac_of(os.urandom(8).hex())) if are_new else TokenFolder.open(path)
+        if flash is not None and blank:
+            token_folder.flash.write_bytes(flash)
+        place = _on_the_desk(index, DESK_M if are_new else OUT_OF_REACH_M)
         station = Station(member.folder, board["radio"]["tx_power_dbm"], _stays_at(place), random.Random())
         process = TokenProcess(token_folder, app, None, lockstep=False)
-        fleet.add(member.label, process, station, board["button"]["pin"])
+        if bare is None:
+            fleet.add(member.label, process, station, board["button"]["pin"])
+        else:
+            fleet.add_bare(member.label, process, station, board["button"]["pin"], bare.chip, bare.flash_bytes)
     return fleet
+
+
+def _new_members(label: str, count: int) -> list[Member]:
+    return [Member("", f"{label}-{n + 1}", "token", f"token-{n + 1}") for n in range(count)]

@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from bzwire import cbor, keys, messages, smp
+from bzwire import cbor, keys, messages, registry_keys, smp
 
 from .errors import FleetError
 from .lockstep import Lockstep, Token
@@ -27,8 +27,8 @@ class Identity:
     @classmethod
     def derive(cls, label: str, uid: bytes, master_key: bytes, role: str = "person") -> "Identity":
         """From a registry's master key."""
-        root = keys.token_root(master_key, uid)
-        return cls(label, uid, keys.auth_key(root), keys.first_log_key(root), role)
+        root = registry_keys.token_root(master_key, uid)
+        return cls(label, uid, registry_keys.auth_key(root), registry_keys.first_log_key(root), role)
 
 
 def identities_from_seed(labels: list[str], seed: int) -> tuple[bytes, list[Identity]]:

@@ -23,7 +23,7 @@ from .errors import FleetError
 from .ether import Broadcast, Ether, Station
 from .lockstep import Lockstep, Token
 from .phone import TX_POWER_DBM, IPhone, Phone
-from .process import TokenFolder, TokenProcess
+from .process import TokenFolder, TokenProcess, mac_of
 from .settings import tell_settings
 from .sniffer import Sniffer
 from .world import Person
@@ -142,9 +142,9 @@ class FleetRun:
 
     def _add_token(self, person: Person, identity: Identity, app: application.Application, tx_power_dbm: int) -> None:
         own = person.options
-        folder = TokenFolder.create(self._folder / f"token-{person.name}", own.drift_ppm)
-        seed = f"{self._seed}:token:{person.name}".encode()
-        process = TokenProcess(folder, app, seed, lockstep=True)
+        seed = f"{self._seed}:token:{person.name}"
+        folder = TokenFolder.create(self._folder / f"token-{person.name}", own.drift_ppm, mac_of(seed))
+        process = TokenProcess(folder, app, seed.encode(), lockstep=True)
         self._watched.add(person.name)
         token = self.lockstep.add_token(process, self._station(person, tx_power_dbm))
         told_ms = self._start_s * 1000 + round(own.offset_s * 1000)

@@ -14,16 +14,27 @@ from typing import Any
 from .application import Application, interpreter
 from .device import pipe
 from .errors import TokenDied
+from .prompt import RAW_MODE, SOFT_REBOOT, Prompt
 
 FLASH_BYTES = 2 * 1024 * 1024
 POWER_ON = 1  # machine.PWRON_RESET
 HARD_RESET = 2
+SOFT_RESET = 5
 EPOCH_2000_US = 946684800 * 1_000_000
 # An ESP32 without PSRAM leaves about 110 KiB to Python; we allow 80 KiB, and a 64-bit word takes twice as much.
 FIRMWARE_HEAP_BYTES = 160 * 1024
 # What interpreter and stand-in modules take before the firmware's first line: 59.9 KiB by `make bench-token`.
-BOARD_HEAP_BYTES = 62 * 1024
+STAND_INS_HEAP_BYTES = 62 * 1024
+# The interpreter keeps names in tables of 10, 20, 40 .. entries of 11 bytes. The firmware's own fit into the first 7,
+# 1,270 entries; with those of the stand-ins, which a chip has in its image, an eighth is needed.
+NAMES_HEAP_BYTES = 1280 * 11
+BOARD_HEAP_BYTES = STAND_INS_HEAP_BYTES + NAMES_HEAP_BYTES
 CLOCK_CHIP_HEAP_BYTES = 4 * 1024  # its stand-in, 2.9 KiB, where the board has such a chip
+
+
+def mac_of(name: str) -> bytes:
+    """A chip's own number (6 bytes), the same for the same name."""
+    return b"\x24\x0a" + hashlib.sha256(name.encode()).digest()[:4]
 
 
 @dataclass
@@ -42,6 +53,7 @@ class BoardState:
     rtc_chip_set_us: int = 0
     rtc_chip_drift_ppm: int = 0
     ble_leak_cycles: int | None = None  # so often the radio can be switched on after a start; None: for ever
+    mac: str = ""  # hex, the chip's own number; empty: follows from the folder's name
 
 
 @dataclass
@@ -66,10 +78,10 @@ class TokenFolder:
         return self.path / "flash.bin"
 
     @classmethod
-    def create(cls, path: Path, drift_ppm: int = 0) -> "TokenFolder":
+    def create(cls, path: Path, drift_ppm: int = 0, mac: bytes = b"") -> "TokenFolder":
         """A blank board: erased flash, clock at 2000."""
         path.mkdir(parents=True, exist_ok=True)
-        folder = cls(path, BoardState(drift_ppm=drift_ppm))
+        folder = cls(path, BoardState(drift_ppm=drift_ppm, mac=mac.hex()))
         folder.flash.write_bytes(b"\xff" * FLASH_BYTES)
         folder.save()
         return folder
@@ -127,6 +139,8 @@ class TokenProcess:
         self.power_cut_after_bytes: int | None = None  # from the next start on; see device/esp32.py
         self.output_lines = 0  # from the next start on: in real time, what waits for a line, counted in writes
         self.ticks_at_boot_ms = 0  # from the next start on: 0 on a chip, more to meet the wrap of the ticks sooner
+        self.prompt: Prompt | None = None  # of a program that its port runs; told by itself
+        self._raw_prompt = False  # what a soft reset left, for the next start
 
     def start(self, now_us: int) -> None:
         """Power up at this true time."""
@@ -154,6 +168,7 @@ class TokenProcess:
             stdout=child_stdout,
             stderr=subprocess.STDOUT,
             pass_fds=(child_in, child_out),
+            process_group=0,  # a Ctrl-C in the terminal is for the fleet: it ends its boards, and not they themselves
             # The interpreter's own mktime takes the host's time zone.
             env={**os.environ, "TZ": "UTC", "MICROPYPATH": f"{self._application.device.resolve()}:.frozen"},
             cwd="/",
@@ -162,6 +177,8 @@ class TokenProcess:
             os.close(descriptor)
         self._received.clear()
         self.asleep = False
+        if self._raw_prompt:
+            os.write(self.stdin_fd, RAW_MODE)  # the interpreter begins with the other one
         self.wake(now_us, json.dumps(self._boot_config(state.rtc_offset_us)).encode())
 
     def _boot_config(self, rtc_offset_us: int) -> dict[str, object]:
@@ -185,12 +202,13 @@ class TokenProcess:
             "power_cut_after_bytes": self.power_cut_after_bytes,
             "ticks_at_boot_ms": self.ticks_at_boot_ms,
             "application": str(self._application.rom.resolve()),
+            "raw_prompt": self._raw_prompt,
         }
 
     @property
     def mac(self) -> bytes:
         """The chip's fixed address, which is public and must never be on the air."""
-        return b"\x24\x0a\xc4" + hashlib.sha256(self.folder.path.name.encode()).digest()[:3]
+        return bytes.fromhex(self.folder.state.mac) if self.folder.state.mac else mac_of(self.folder.path.name)
 
     @property
     def running(self) -> bool:
@@ -235,6 +253,18 @@ class TokenProcess:
         """End the program at this true time, as a reset or a charger's switch does: the clock goes on."""
         self._settle_clock(now_us)
         self.stop()
+        self._raw_prompt = False
+
+    def end_softly(self, now_us: int) -> None:
+        """As `halt`, for a soft reset: the port says so, and a raw prompt comes again as one."""
+        raw = self.prompt is not None and self.prompt.is_raw
+        self.halt(now_us)
+        self._raw_prompt = raw
+        self._last_output += SOFT_REBOOT
+
+    def has_port(self) -> None:
+        """The program has said that it runs as on a chip."""
+        self.prompt = Prompt(self.pid)
 
     def stop(self) -> None:
         """Cut the power: the program ends where it stands."""
@@ -251,6 +281,7 @@ class TokenProcess:
             self._process.kill()
             self._process.wait()
         self._process = None
+        self.prompt = None
 
     def kill(self) -> None:
         """Cut the power this instant, even in the middle of a computation."""
@@ -301,9 +332,12 @@ class TokenProcess:
         if self._process is None:
             return earlier
         try:
-            return earlier + os.read(self.stdout_fd, 65536)
+            found = os.read(self.stdout_fd, 65536)
         except BlockingIOError:
             return earlier
+        if self.prompt is not None:
+            self.prompt.watch(found)
+        return earlier + found
 
     def unread_console_bytes(self) -> int:
         """Bytes that wait in the token's serial input."""

@@ -17,12 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .bare_board import BareBoard
 from .device import pipe
-from .errors import FleetError
+from .errors import FleetError, TokenDied
 from .ether import Ether, Station
 from .lockstep import apply_command, result_event
 from .port_links import PortLinks
-from .process import HARD_RESET, TokenProcess
+from .process import HARD_RESET, SOFT_RESET, TokenProcess
 from .serial_line import Line, Uart, UsbSerialJtag
 
 TICK_NS = 50_000_000
@@ -50,6 +51,7 @@ class Port:
     line: Line
     releases_us: int = 0  # when a pressed button comes up again; 0: not pressed
     pins: dict[int, int] = field(default_factory=dict)
+    bare: BareBoard | None = None  # of a board that was attached without anything in its flash
 
     @property
     def path(self) -> str:
@@ -77,6 +79,22 @@ class RealTimeFleet:
 
     def add(self, label: str, process: TokenProcess, station: Station, button_pin: int) -> Port:
         """Power a token up behind a new port."""
+        port = self._new_port(label, process, station, button_pin)
+        self._start(port)
+        return port
+
+    def add_bare(
+        self, label: str, process: TokenProcess, station: Station, button_pin: int, chip: str, flash_bytes: int
+    ) -> Port:
+        """A board with nothing in its flash, behind a new port."""
+        port = self._new_port(label, process, station, button_pin)
+        port.bare = BareBoard(process.folder, chip, flash_bytes, port.master, port.slave)
+        port.line.overhear = port.bare.overhear
+        port.line.lend()
+        port.bare.serve()
+        return port
+
+    def _new_port(self, label: str, process: TokenProcess, station: Station, button_pin: int) -> Port:
         master, slave = os.openpty()
         tty.setraw(slave)
         os.set_blocking(master, False)
@@ -87,7 +105,6 @@ class RealTimeFleet:
         port = Port(label, process, station, button_pin, master, slave, line)
         self._ether.join(station)
         self.ports.append(port)
-        self._start(port)
         return port
 
     def _start(self, port: Port) -> None:
@@ -98,29 +115,57 @@ class RealTimeFleet:
         port.line.power_up()
         self._selector.register(port.process.command_fd, selectors.EVENT_READ, lambda _events: self._commands(port))
 
-    def _halt(self, port: Port) -> None:
+    def _halt(self, port: Port, softly: bool = False) -> None:
+        if not port.process.running:
+            return
         self._selector.unregister(port.process.command_fd)
         port.line.power_down()
-        port.process.halt(now_us())
+        if softly:
+            port.process.end_softly(now_us())
+        else:
+            port.process.halt(now_us())
         port.line.last_words()
         port.station.stop_advertising(now_us())
         port.station.scan = None
         port.station.central.drop_all(now_us())
 
+    def _attend(self, port: Port, bare: BareBoard) -> None:
+        """Whose turn it is on a bare board: the boot loader's, or that of what was flashed."""
+        if bare.is_called:
+            self._halt(port)
+            port.line.lend()
+            bare.serve()
+        elif bare.is_over():
+            if not bare.boot():
+                bare.serve()
+                return
+            port.process.folder.state.boot_cause = HARD_RESET
+            port.line.take_back()
+            self._start(port)
+
     # -- radio and board -----------------------------------------------------------------------------------------
     def _commands(self, port: Port) -> None:
-        for command in port.process.read_commands():
+        try:
+            commands = port.process.read_commands()
+        except TokenDied:
+            if port.process.prompt is None:
+                raise
+            self._reset(port, HARD_RESET)  # what a developer does to the interpreter resets a chip
+            return
+        for command in commands:
             if command.kind == pipe.RESET:
                 self._reset(port, *struct.unpack(pipe.RESET_ARGS, command.payload))
                 return
             if command.kind == pipe.PIN_OUT:
                 pin, level = struct.unpack(pipe.PIN_ARGS, command.payload)
                 port.pins[pin] = level
+            elif command.kind == pipe.PORT:
+                port.process.has_port()
             else:
                 apply_command(port.station, port.process, command)
 
     def _reset(self, port: Port, cause: int, wake_reason: int = 0) -> None:
-        self._halt(port)
+        self._halt(port, cause == SOFT_RESET)
         port.process.folder.state.boot_cause = cause
         port.process.folder.state.wake_reason = wake_reason
         self._start(port)
@@ -129,6 +174,10 @@ class RealTimeFleet:
         """Every 50 ms: hand out what the radios caught, let buttons up."""
         time_us = now_us()
         for port in self.ports:
+            if port.bare is not None:
+                self._attend(port, port.bare)
+            if not port.process.running:
+                continue
             scan = port.station.scan
             events = [result_event(packet) for packet in self._ether.hear(port.station, time_us)]
             if scan is not None and scan.end_us <= time_us:
@@ -170,11 +219,14 @@ class RealTimeFleet:
             return {"ok": True}
         port = next((port for port in self.ports if order.get("token") in (port.label, port.path)), None)
         if port is None:
-            return {"ok": False, "why": "there is no such token in this fleet"}
+            labels = ", ".join(port.label for port in self.ports)
+            return {"ok": False, "why": f"there is no such token in this fleet, give one of {labels}"}
         return self._obey_for(port, order)
 
     def _obey_for(self, port: Port, order: dict[str, Any]) -> dict[str, Any]:
         action = order.get("do")
+        if port.bare is not None and not port.process.running:
+            return self._obey_for_loader(port.bare, action)
         if action == "press":
             port.releases_us = now_us() + int(float(order["hold_s"]) * SECOND_US)
             port.process.wake(now_us(), self._pin_event(port, port.button_pin, BUTTON_PRESSED))
@@ -203,6 +255,12 @@ class RealTimeFleet:
         else:
             return {"ok": False, "why": "unknown order"}
         return {"ok": True}
+
+    @staticmethod
+    def _obey_for_loader(bare: BareBoard, action: object) -> dict[str, Any]:
+        if action == "look":
+            return {"ok": True, "loader_pid": bare.loader_pid}
+        return {"ok": False, "why": "its boot loader has the port, flash the board first"}
 
     # -- life ----------------------------------------------------------------------------------------------------
     def run(self, ready: Callable[[list[Port]], None]) -> None:
@@ -246,6 +304,8 @@ class RealTimeFleet:
         self._links.end()
         for port in self.ports:
             self._halt(port)
+            if port.bare is not None:
+                port.bare.end()
             state = port.process.folder.state
             state.boot_cause = HARD_RESET
             port.process.folder.save()

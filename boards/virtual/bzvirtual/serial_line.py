@@ -36,6 +36,17 @@ class Line:
         self.lost_to_token = 0
         self.lost_to_host = 0
         self.due_ns = 0
+        self.overhear: Callable[[bytes], None] = lambda _data: None  # told what comes from the host
+        self._is_lent = False
+
+    def lend(self) -> None:
+        """Leave the terminal to a boot loader, until `take_back` and `power_up`."""
+        self._watch(self._master, 0, lambda _events: None)
+        self._is_lent = True
+
+    def take_back(self) -> None:
+        """The boot loader is gone."""
+        self._is_lent = False
 
     def power_up(self) -> None:
         """The token runs: listen to its console."""
@@ -55,6 +66,8 @@ class Line:
 
     def _watch(self, descriptor: int, events: int, call: Callable[[int], None]) -> None:
         """Be called for these events of a descriptor; 0 for none."""
+        if descriptor == self._master and self._is_lent:
+            return
         known = self._selector.get_map().get(descriptor)
         if known is None:
             if events:
@@ -66,13 +79,18 @@ class Line:
 
     def _read_host(self, limit: int) -> bytes:
         try:
-            return os.read(self._master, limit)
+            data = os.read(self._master, limit)
         except OSError:
             return b""
+        if self.plugged:
+            self.overhear(data)
+        return data
 
     def _give_token(self, data: bytes) -> None:
         taken = b""
         if self.plugged and self._process.running and not self._process.asleep:
+            if self._process.prompt is not None:
+                data = self._process.prompt.interrupt(data)
             taken = data[: max(0, CONSOLE_BYTES - self._process.unread_console_bytes())]
         self.lost_to_token += len(data) - len(taken)
         if taken:

@@ -26,6 +26,7 @@ CHIP_CLOCK = 15  # payload: the clock chip's time minus true time, microseconds,
 CONNECT = 16  # payload: address type, address, how long to try (ms; 0: give up trying)
 DISCONNECT = 17  # payload: connection
 GATT = 18  # payload: connection, what (SERVICES, CHARACTERISTICS, READ), two handles, UUID or nothing
+PORT = 19  # from now on the program runs as the port runs it: with Ctrl-C, and with a prompt when it ends
 
 # ether -> token
 SCAN_RESULT = 1  # payload: address type, advertising type, RSSI, address, data

@@ -1,5 +1,5 @@
 """Starts a virtual board: supplies the ESP32's modules, mounts the flash as the port's own boot does, runs boot.py and
-main.py from the mounted application.
+main.py from the mounted application, or from the flash where it holds /main.py (`vport`).
 
 Run as `micropython -m vboot IN OUT` with the numbers of the pipe's descriptors; the first wake carries the time and, as
 JSON, what `bzvirtual.process` knows of the board.
@@ -54,9 +54,16 @@ def _mount_flash(path, power_cut_after_bytes, application):
     except OSError:  # blank: the port's inisetup formats it too
         vfs.VfsLfs2.mkfs(partition)
         volume = vfs.VfsLfs2(partition, mtime=False)
+    try:
+        volume.stat("/main.py")
+        import vport as port  # before the stand-ins' folder is out of reach
+    except OSError:
+        port = None
     vfs.umount("/")
     vfs.mount(volume, "/")
-    vfs.mount(rom, "/rom", readonly=True)
+    if port is None:
+        vfs.mount(rom, "/rom", readonly=True)
+    return port
 
 
 def _run(descriptor_in, descriptor_out):
@@ -69,8 +76,12 @@ def _run(descriptor_in, descriptor_out):
         text += bytes(link.read_more(b""))
     config = json.loads(text)
     clock = _supply_modules(link, now_us, config)
-    _mount_flash(config["flash"], config["power_cut_after_bytes"], config["application"])
+    port = _mount_flash(config["flash"], config["power_cut_after_bytes"], config["application"])
+    raw = config["raw_prompt"]
     del config, text, piece
+    if port is not None:
+        port.run(clock, raw)
+        return
     sys.path[:] = ["/rom", "/lib", ".frozen"]
     gc.collect()
     for name in ("boot", "main"):
