@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from bztoken import application_build, signing_keys
-from bztoken.application_build import Arch
+from bztoken import signing_keys
 from bztoken.cli.output import answer, answer_json
 from bztoken.cli.registry import AsJson
+from bztoken.desk import application_build
+from bztoken.desk.application_build import Arch
 from bztoken.errors import HomeError
 from bztoken.formats import application_archive
 from bztoken.formats.application_archive import Archive, Signature
@@ -21,7 +22,10 @@ app = typer.Typer(no_args_is_help=True, help="Applications for tokens: build, si
 def keygen(
     out: Annotated[Path, typer.Option("--out", help="Where to write the signing key; keep it away from the clinics.")],
 ) -> None:
-    """Make a signing key (Ed25519) and, beside it, the public key that clinics trust."""
+    """Make a key to sign applications with.
+
+    An Ed25519 key and, beside it, the public key that clinics trust.
+    """
     public_path = signing_keys.make(out)
     answer(f"Made {out} (keep it secret) and {public_path} (for `bztoken firmware trust` at every clinic).")
 
@@ -31,7 +35,10 @@ def trust(
     ctx: typer.Context,
     public_key: Annotated[Path, typer.Argument(help="The .pub file of a signing key.")],
 ) -> None:
-    """Let applications signed with this key be sent to tokens from this computer."""
+    """Trust a key on this computer.
+
+    Applications signed with it may be sent to tokens from here.
+    """
     answer(f"Applications signed with key {signing_keys.trust(ctx.obj, public_key)} are trusted here from now on.")
 
 
@@ -66,7 +73,10 @@ def inspect(
     file: Annotated[Path, typer.Argument(help="An application archive.")],
     as_json: AsJson = False,
 ) -> None:
-    """Tell what an archive holds and whether its signature is one that is trusted here."""
+    """Tell what an archive holds.
+
+    And whether its signature is one that is trusted here.
+    """
     found = application_archive.read(file)
     signature = found.signature(signing_keys.trusted(ctx.obj))
     if as_json:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 
+from bztoken.desk import manifests
 from bztoken.errors import FormatError
 from bztoken.formats.application_archive import pack
 from bzwire import archive
@@ -60,17 +61,22 @@ def _names(node: ast.Assign) -> list[str]:
 
 
 def build(source: Path, arch: Arch, compile_file: Compile) -> bytes:
-    """The stream of the application in a source folder. Raises FormatError, and what the compiler raises."""
+    """The stream of the application in a source folder, without what its production manifest leaves out. Raises
+    FormatError, and what the compiler raises.
+    """
     files: dict[str, bytes] = {}
     version = version_of(source)
+    left_out = manifests.left_out(manifests.PRODUCTION, source)
+    paths = [path for package in archive.FOLDERS for path in sorted((source / package).glob("*.py"))]
     with tempfile.TemporaryDirectory() as folder:
-        for package in archive.FOLDERS:
-            for path in sorted((source / package).glob("*.py")):
-                name = f"{package}/{path.stem}{archive.SUFFIX}"
-                target = Path(folder) / name
-                compile_file(path, target, arch.value)
-                files[name] = target.read_bytes()
-                _require_build(path, files[name], arch)
+        for path in paths:
+            if path in left_out:
+                continue
+            name = path.relative_to(source).with_suffix(archive.SUFFIX).as_posix()
+            target = Path(folder) / name
+            compile_file(path, target, arch.value)
+            files[name] = target.read_bytes()
+            _require_build(path, files[name], arch)
     try:
         return pack(version, build_number(arch), files)
     except WireError as error:
