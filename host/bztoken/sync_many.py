@@ -6,24 +6,21 @@ are. Two ports with one identity are a clone: neither is read on.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from bztoken.connection import KnownToken
+from bztoken.connection import KnownToken, SecondBoard
 from bztoken.errors import BztokenError, LinkError, NotTrusted
 from bztoken.home import Home
 from bztoken.link.ports import FoundPort
 from bztoken.link.refusals import NotAToken
+from bztoken.port_watch import PortWatch
 from bztoken.registry import tokens
 from bztoken.registry.database import Registry
 from bztoken.registry.models import Token
 from bztoken.sync import SyncResult, sync_port
-
-LOOK_S = 1.0  # how often `watch` looks for what was plugged in
-RETRY_LOOKS = 20  # so long after a failure a port that is still there is tried again
 
 
 class State(StrEnum):
@@ -68,7 +65,6 @@ class ManySyncs:
         self._storing = asyncio.Lock()
         self._here: dict[str, int] = {}  # token at a port, by the port's key
         self._cloned: set[int] = set()
-        self._there: set[str] = set()  # what was plugged in at the last look
 
     async def sync_all(self, ports: Sequence[FoundPort]) -> list[Outcome]:
         """All at once; the outcomes in the order of the ports."""
@@ -79,47 +75,15 @@ class ManySyncs:
 
         Raises LinkError when nobody can look.
         """
-        running: dict[str, asyncio.Task[Outcome]] = {}
-        ports = await asyncio.to_thread(find)
-        try:
-            while True:
-                self._follow({port.key: port for port in ports}, running)
-                await asyncio.sleep(LOOK_S)
-                with suppress(LinkError):  # a device that goes while it is looked at: look again in a second
-                    ports = await asyncio.to_thread(find)
-        finally:
-            for task in running.values():
-                task.cancel()
-            await asyncio.gather(*running.values(), return_exceptions=True)
+        await PortWatch(self._sync, lambda outcome: outcome.state == State.FAILED, self._forget).run(find)
 
-    def _follow(self, there: Mapping[str, FoundPort], running: dict[str, asyncio.Task[Outcome]]) -> None:
-        """Begin with what was plugged in, forget what was pulled out. Raises what telling the audience raised."""
-        self._there = set(there)
-        for key, task in list(running.items()):
-            if task.done():
-                task.result()
-            if key not in there:
-                self._here.pop(key, None)  # at once: it may be back under another key, while its end is still stored
-                if task.done():
-                    del running[key]
-        for key, port in there.items():
-            if key not in running:
-                running[key] = asyncio.create_task(self._keep_at(port))
+    def _forget(self, key: str) -> None:
+        """It may be back under another key, while the end of what was read before is still being stored."""
+        self._here.pop(key, None)
 
     async def _sync(self, port: FoundPort, before: Outcome | None = None) -> Outcome:
         outcome = await self._outcome(port)
         self._audience.over(outcome, is_news=outcome != before)
-        return outcome
-
-    async def _keep_at(self, port: FoundPort) -> Outcome:
-        """Until it is synced, turns out to be no token, or is pulled out."""
-        outcome = await self._sync(port)
-        while outcome.state == State.FAILED:
-            for _ in range(RETRY_LOOKS):
-                await asyncio.sleep(LOOK_S)
-                if port.key not in self._there:
-                    return outcome
-            outcome = await self._sync(port, outcome)
         return outcome
 
     async def _outcome(self, port: FoundPort) -> Outcome:
@@ -140,6 +104,9 @@ class ManySyncs:
             result = await sync_port(self._home, self._registry, port.path, progress, on_known, self._storing)
         except NotAToken as error:
             return Outcome(port.path, State.LEFT_ALONE, problem=str(error))
+        except SecondBoard as error:
+            self._cloned.add(error.token_id)  # the other one may be at another port, and is not read on either
+            return Outcome(port.path, State.FAILED, label, problem=str(error))
         except BztokenError as error:
             return Outcome(port.path, State.FAILED, label, problem=str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the others

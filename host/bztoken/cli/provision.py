@@ -1,50 +1,162 @@
-"""`bztoken provision`: give a blank token its keys and a label."""
+"""`bztoken provision`: give a blank token its keys and a label, or all that are plugged in, one batch long."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from bztoken.cli import provision_batch
 from bztoken.cli.output import answer, answer_json
 from bztoken.cli.registry import AsJson
 from bztoken.cli.settings import in_words, settings_document
+from bztoken.printing.sheets import DEFAULT_SHEET, SHEETS
 from bztoken.provision import Provisioned
 from bztoken.provision import provision as provision_token
+from bztoken.provision_batch import AT_ONCE
+from bztoken.registry import batch_labels, labels
+from bztoken.registry.provision_batches import FIRST_NUMBER, BatchOptions
 from bztoken.registry.tokens import ROLE_PERSON, ROLE_SITE, ROLES
 from bztoken.token_settings import Profile, Scheme, Wanted
+
+WITH_BATCH = "With --batch: "
 
 
 def provision(
     ctx: typer.Context,
-    port: Annotated[str, typer.Option("--port", help="Serial port of the blank token.")],
-    label: Annotated[str, typer.Option("--label", help="What the registry calls it, for example the printed number.")],
-    role: Annotated[str, typer.Option("--role", help="person: worn; site: fixed at a place.")] = ROLE_PERSON,
+    port: Annotated[str | None, typer.Option("--port", help="Serial port of the blank token.")] = None,
+    label: Annotated[
+        str | None, typer.Option("--label", help="What the registry calls it, for example the printed number.")
+    ] = None,
+    batch: Annotated[
+        str | None, typer.Option("--batch", help="Name of a batch: provision whatever is plugged in, until Ctrl-C.")
+    ] = None,
+    role: Annotated[
+        str | None, typer.Option("--role", help="person: worn (without it); site: fixed at a place.")
+    ] = None,
+    place: Annotated[str | None, typer.Option("--place", help="Of a site: what people call the place.")] = None,
     profile: Annotated[
         Profile | None, typer.Option("--profile", help="continuous or windowed; without it as the board's file says.")
     ] = None,
     scheme: Annotated[Scheme | None, typer.Option("--scheme", help="What it broadcasts (else Bluezone).")] = None,
+    development: Annotated[
+        bool, typer.Option("--development", help="Also a developer's board, whose keys its cable shows.")
+    ] = False,
+    prefix: Annotated[
+        str | None,
+        typer.Option("--prefix", help=f"{WITH_BATCH}what labels begin with (else {batch_labels.DEFAULT_PREFIX})."),
+    ] = None,
+    first: Annotated[
+        int | None,
+        typer.Option(
+            "--first",
+            min=1,
+            max=batch_labels.MAX_NUMBER,
+            help=f"{WITH_BATCH}no number below this one (else {FIRST_NUMBER}).",
+        ),
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option("--count", min=1, help=f"{WITH_BATCH}end when it has so many tokens.")
+    ] = None,
+    among: Annotated[
+        list[str] | None,
+        typer.Option("--among", help=f"{WITH_BATCH}try these ports, a pattern in quotes, whatever their USB numbers."),
+    ] = None,
+    at_once: Annotated[
+        int | None, typer.Option("--at-once", min=1, max=64, help=f"{WITH_BATCH}so many side by side ({AT_ONCE}).")
+    ] = None,
+    labels_file: Annotated[
+        Path | None, typer.Option("--labels", help=f"{WITH_BATCH}write its label sheet here (PDF).")
+    ] = None,
+    csv_file: Annotated[Path | None, typer.Option("--csv", help=f"{WITH_BATCH}write its list here.")] = None,
+    sheet: Annotated[
+        str | None, typer.Option("--sheet", help=f"With --labels: {', '.join(SHEETS)} (else {DEFAULT_SHEET}).")
+    ] = None,
+    programme: Annotated[
+        str | None, typer.Option("--programme", help="With --labels: a name that is printed small on each.")
+    ] = None,
+    label_now: Annotated[
+        bool, typer.Option("--label-now", help=f"{WITH_BATCH}let tokens blink in turn although nobody sees the screen.")
+    ] = False,
+    quiet_bell: Annotated[
+        bool, typer.Option("--quiet-bell", help=f"{WITH_BATCH}no beep at failures and at the end.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Give a blank token its own keys, record it under a label, and set its clock."""
-    if role not in ROLES:
+    """Give blank tokens their own keys, labels and time.
+
+    One token at --port, under --label. With --batch the tokens that are plugged in, under running numbers with a check
+    digit. The same command goes on with a batch that was interrupted. With --json a batch gives one object a line, the
+    last one for the batch.
+    """
+    if (port is None) == (batch is None):
+        raise typer.BadParameter("say --port for one token, or --batch for whatever is plugged in")
+    role, place = _role_and_place(role, place, profile, is_batch=batch is not None)
+    if batch is None:
+        given = (prefix, first, count, among, at_once, labels_file, csv_file, sheet, programme)
+        if any(option is not None for option in given) or label_now or quiet_bell:
+            raise typer.BadParameter("such an option goes with --batch: look at `bztoken provision --help`")
+        if label is None:
+            raise typer.BadParameter("a token needs a label: add --label", param_hint="--label")
+        assert port is not None
+        wanted = Wanted(profile, scheme)
+        done = provision_token(ctx.obj, port, label, role or ROLE_PERSON, wanted, place, development)
+        _tell(done, as_json)
+        return
+    if label is not None:
+        raise typer.BadParameter("a batch makes its labels itself: --prefix says what they begin with")
+    provision_batch.run(
+        ctx.obj,
+        provision_batch.Order(
+            name=batch,
+            options=BatchOptions(prefix, first, role, place, profile, scheme),
+            count=count,
+            among=tuple(among or ()),
+            at_once=at_once or AT_ONCE,
+            files=provision_batch.Files(labels_file, csv_file, sheet or DEFAULT_SHEET, programme or ""),
+            may_be_development=development,
+            label_now=label_now,
+            quiet_bell=quiet_bell,
+            as_json=as_json,
+        ),
+    )
+
+
+def _role_and_place(
+    role: str | None, place: str | None, profile: Profile | None, is_batch: bool
+) -> tuple[str | None, str | None]:
+    """As they are stored. A batch that is gone on with has them from the first time."""
+    if role is not None and role not in ROLES:
         raise typer.BadParameter(f"a role is one of {', '.join(ROLES)}", param_hint="--role")
     if role == ROLE_SITE and profile == Profile.WINDOWED:
         raise typer.BadParameter("a site is always on: windowed is for tokens that people wear", param_hint="--profile")
-    done = provision_token(ctx.obj, port, label, role, Wanted(profile, scheme))
+    if role == ROLE_SITE and place is None and not is_batch:
+        raise typer.BadParameter("a site needs the name of its place: add --place", param_hint="--place")
+    if place is not None and role in (None, ROLE_PERSON) and not (is_batch and role is None):
+        raise typer.BadParameter("only a site has a place: add --role site", param_hint="--place")
+    return role, None if place is None else labels.required(place, "a site needs the name of its place")
+
+
+def _tell(done: Provisioned, as_json: bool) -> None:
     if as_json:
-        answer_json(_document(done))
+        answer_json(document(done))
         return
-    answer(f"Provisioned {done.label} ({done.role}, board {done.board}, firmware {done.firmware}). Its clock is set.")
+    where = f" at {done.place}" if done.place else ""
+    what = f"{done.role}{where}, board {done.board}, firmware {done.firmware}"
+    answer(f"Provisioned {done.label} ({what}). Its clock is set.")
     if done.settings is not None:
         answer(f"Settings: {in_words(done.settings)}.")
 
 
-def _document(done: Provisioned) -> dict[str, object]:
-    document: dict[str, object] = {
+def document(done: Provisioned) -> dict[str, object]:
+    """As JSON has it."""
+    found: dict[str, object] = {
         "label": done.label,
         "role": done.role,
         "board": done.board,
         "firmware": done.firmware,
     }
+    if done.place:
+        found["place"] = done.place
     if done.settings is not None:
-        document["settings"] = settings_document(done.settings)
-    return document
+        found["settings"] = settings_document(done.settings)
+    return found

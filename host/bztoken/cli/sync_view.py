@@ -1,34 +1,21 @@
 """How `bztoken sync` shows what happens: a bar for each token, a sentence when one is done, the documents of --json."""
 
-from contextlib import AbstractContextManager
-from types import TracebackType
-from typing import Self
-
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 
-from bztoken.cli.bars import on_stderr
+from bztoken.cli.bars import ShowsBars, on_stderr
 from bztoken.cli.output import answer, answer_json_line, say
 from bztoken.registry.tokens import ALARM_ROLLBACK
 from bztoken.sync import SyncResult
 from bztoken.sync_many import Outcome, State
 
 
-class Bars(AbstractContextManager["Bars"]):
+class Bars(ShowsBars):
     """A progress bar a token on stderr; silent when that is no terminal."""
 
     def __init__(self) -> None:
         label = TextColumn("{task.description}", markup=False)
         self._progress = on_stderr(label, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
 
     def known(self, port: str, label: str) -> None:
         """A bar for the token at a port."""
