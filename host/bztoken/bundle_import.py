@@ -19,7 +19,7 @@ from bztoken.errors import FormatError, PageConflict, RegistryError
 from bztoken.formats.bundle import MAX_MADE_AT_S, Counts, Header, Row, Section
 from bztoken.formats.bundle_file import BundleReader
 from bztoken.home import Home
-from bztoken.registry import clock_points, couriers, gaps, logs, page_times, pages, syncs, tokens
+from bztoken.registry import clock_points, couriers, events, gaps, logs, losses, page_times, pages, syncs, tokens
 from bztoken.registry.clock_points import ClockReading
 from bztoken.registry.database import Registry, open_registry
 from bztoken.registry.models import Courier, Log, Sync, Token
@@ -173,6 +173,7 @@ class _Section:
                 token = tokens.by_uid(session, section.uid)
                 assert token is not None  # every token was looked up before
                 if token.state == tokens.STATE_REVOKED or token.alarm == tokens.ALARM_CLONE:
+                    self._note_revoked(session, token, section)
                     self._result.refused_tokens.add(token.id)
                     return
                 self._store(session, token, section)
@@ -195,6 +196,13 @@ class _Section:
         self._damaged = len(section.pages) - found.new - found.known
         page_times.correct(session, log)
         gaps.allow_deletion(session, log)
+
+    def _note_revoked(self, session: Session, token: Token, section: Section) -> None:
+        """A courier met it after it was revoked, and could not know."""
+        revoked = events.latest(session, token, (events.REVOKED,))
+        met = [row["started_s"] for row in section.syncs if row["started_s"] <= self._now_s + AHEAD_S]
+        if revoked is not None and any(at_s > revoked.at_s for at_s in met):
+            losses.note_seen(session, token, self._now_s, "by a courier")
 
     def _take_sync(self, session: Session, token: Token, log: Log, row: Row) -> None:
         if self._is_misdated(row["started_s"]):

@@ -1,8 +1,10 @@
 """From a port to a token that is known: opens the cable, finds out which token of the registry it is, proves both
-sides, with the master key, or with the pass of a courier's computer.
+sides, with the master key, or with the pass of a courier's computer; at the clinic also on which board it lives.
 """
 
+import asyncio
 import hmac
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,15 +13,26 @@ from typing import NamedTuple, Protocol
 from sqlalchemy.orm import Session
 
 from bztoken import courier
-from bztoken.errors import LinkError
+from bztoken.errors import LinkError, NotTrusted
 from bztoken.formats.courier_pass import CourierPass, day_number
 from bztoken.home import Home
 from bztoken.link.refusals import TokenTooOld
 from bztoken.link.token_link import Challenge, Info, TokenLink
-from bztoken.registry import tokens
+from bztoken.registry import devices, losses, tokens
 from bztoken.registry.database import Registry
 from bztoken.registry.models import Token
-from bzwire import keys
+from bzwire import keys, messages
+
+
+class SecondBoard(NotTrusted):
+    """A token's identity is on another board than before. token_id: its row."""
+
+    def __init__(self, token_id: int) -> None:
+        super().__init__(
+            "This token's identity was on another board before: somebody copied it, and nothing was read; keep it, "
+            "look for the other, then wipe both and provision one anew with `bztoken token reissue`."
+        )
+        self.token_id = token_id
 
 
 @dataclass(frozen=True)
@@ -60,7 +73,8 @@ class _Keyring(Protocol):
 
 @asynccontextmanager
 async def connect(home: Home, registry: Registry, port: str, must_be_trusted: bool = True) -> AsyncIterator[KnownToken]:
-    """Raises LinkError: no such port, not a token, not provisioned, of another registry; NotTrusted.
+    """Raises LinkError: no such port, not a token, not provisioned, of another registry; NotTrusted, of which
+    SecondBoard.
 
     must_be_trusted: False lets a token in that was revoked, or has a double: to find or wipe it.
     """
@@ -74,15 +88,51 @@ async def connect(home: Home, registry: Registry, port: str, must_be_trusted: bo
         challenge = await link.challenge()
         with registry.read() as session:
             match = keyring.find(session, challenge)
-            if match is None:
-                raise keyring.stranger(port, info)
-            if must_be_trusted:
-                tokens.require_trusted(match.token)
-            token, auth_key, first_log_key = match
-            is_courier = keyring.courier is not None
-            known = KnownToken(link, token.id, token.label, info, auth_key, first_log_key, is_courier)
+        if match is None:
+            raise keyring.stranger(port, info)
+        token, auth_key, first_log_key = match
+        if must_be_trusted:
+            await _require_trusted(registry, token)
+        is_courier = keyring.courier is not None
+        known = KnownToken(link, token.id, token.label, info, auth_key, first_log_key, is_courier)
         await link.open_session(challenge, auth_key)
+        if must_be_trusted and not is_courier:
+            await _require_its_board(registry, known)
+        if must_be_trusted and info.development != token.development:
+            await asyncio.to_thread(_note_build, registry, known)
         yield known
+
+
+async def _require_trusted(registry: Registry, token: Token) -> None:
+    """Raises NotTrusted; that a revoked token was plugged in is remembered."""
+    if not tokens.is_trusted(token):
+        await asyncio.to_thread(_note_refusal, registry, token.id)
+        tokens.require_trusted(token)
+
+
+def _note_refusal(registry: Registry, token_id: int) -> None:
+    with registry.write() as session:
+        losses.note_seen(session, session.get_one(Token, token_id), int(time.time()))
+
+
+async def _require_its_board(registry: Registry, known: KnownToken) -> None:
+    """Raises SecondBoard. Written is only what is new: the first time, or an alarm."""
+    hardware = devices.told(await known.link.command(messages.CMD_STATUS))
+    with registry.read() as session:
+        is_news = devices.is_news(session, session.get_one(Token, known.token_id), hardware)
+    if is_news and not await asyncio.to_thread(_note_board, registry, known.token_id, hardware):
+        raise SecondBoard(known.token_id)
+
+
+def _note_board(registry: Registry, token_id: int, hardware: bytes) -> bool:
+    with registry.write() as session:
+        return devices.note(session, session.get_one(Token, token_id), hardware, int(time.time()))
+
+
+def _note_build(registry: Registry, known: KnownToken) -> None:
+    """Only after both have proven who they are, and on the same board as before: it may say less than before."""
+    with registry.write() as session:
+        tokens.note_build(session, session.get_one(Token, known.token_id), known.info.development)
 
 
 def _keyring(home: Home) -> _Keyring:

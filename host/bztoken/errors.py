@@ -9,6 +9,10 @@ BztokenError
   CaseError          a case cannot be recorded as asked
   LinkError          the cable, or the token at its end
     NotTrusted       a token of this registry that is not believed: revoked, wiped, or with a double
+  PrintError         a page or label cannot be drawn or written
+  BoardError         a board's file, or an image for it, is missing, wrong or impossible
+  FlashError         a board cannot be flashed as asked
+  DeployError        a developer's board cannot be given what was changed
 
 No message carries a key, an ID or a name.
 """
@@ -57,3 +61,19 @@ class LinkError(BztokenError):
 
 class NotTrusted(LinkError):
     """A token of this registry whose log must not be taken."""
+
+
+class PrintError(BztokenError):
+    """A page or label cannot be drawn or written."""
+
+
+class BoardError(BztokenError):
+    """A board's file, or an image for it, is missing, wrong or impossible."""
+
+
+class FlashError(BztokenError):
+    """A board cannot be flashed as asked; the sentence says whether something was written to it."""
+
+
+class DeployError(BztokenError):
+    """A developer's board cannot be given what was changed; the same command finishes what was begun."""

@@ -38,6 +38,7 @@ class UpdateResult(IntEnum):
 class Need(StrEnum):
     """Something to be done about a token; most urgent first."""
 
+    DEVELOPMENT = "development"
     SAFE_MODE = "safe mode"
     SET_CLOCK = "clock not set"
     BATTERY_EMPTY = "battery empty"
@@ -61,6 +62,7 @@ class TokenStatus:
     role: str
     board: str
     firmware: str
+    development: bool  # its cable leads to a prompt, and so to its keys
     safe_mode: bool
     clock_state: int
     clock_offset_ms: int | None
@@ -94,10 +96,12 @@ class TokenStatus:
     radio_errors: int
     dead_scans: int
     heap_bytes: int
+    hardware: bytes  # the chip's own number; empty from firmware before 0.4, and towards couriers
 
     def needs(self) -> list[Need]:
         """What should be done, most urgent first."""
         found = {
+            Need.DEVELOPMENT: self.development,
             Need.SAFE_MODE: self.safe_mode,
             Need.SET_CLOCK: self.clock_state == CLOCK_UNSET,
             Need.BATTERY_EMPTY: self.battery == Battery.EMPTY,
@@ -134,6 +138,7 @@ def from_fields(label: str, info: Info, fields: dict[str, Any], host_ms: int) ->
         role=str(fields["r"]),
         board=info.board,
         firmware=info.firmware,
+        development=info.development,
         safe_mode=info.safe_mode,
         clock_state=int(fields["ck"]),
         clock_offset_ms=None if fields["ck"] == CLOCK_UNSET else int(fields["t"]) - host_ms,
@@ -167,4 +172,5 @@ def from_fields(label: str, info: Info, fields: dict[str, Any], host_ms: int) ->
         radio_errors=count("ie"),
         dead_scans=count("ds"),
         heap_bytes=count("hp"),
+        hardware=bytes(fields.get("hw", b"")),
     )

@@ -1,4 +1,4 @@
-"""Lets a token forget who it is, and hands it out again under another identity.
+"""Lets a token forget who it is, and provisions it again under another identity.
 
 That it was told to is recorded before it is told: whoever pulls the cable out meanwhile finishes with the same
 command. It counts as wiped when it answers as a blank token, not before.
@@ -19,7 +19,7 @@ from bztoken.link.refusals import TokenRefused, TokenTooOld
 from bztoken.link.requests import TokenRefusal
 from bztoken.link.token_link import Info, TokenLink
 from bztoken.provision import Provisioned, provision
-from bztoken.registry import events, logs, pages, tokens
+from bztoken.registry import devices, events, logs, pages, tokens
 from bztoken.registry.database import Registry, open_registry
 from bztoken.registry.models import Token, TokenEvent
 from bzwire import messages
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class WipePlan:
     """What a wipe would do. pages_lost: on the token and not here; is_blank: the token has forgotten already;
-    is_trusted: its log could be read before.
+    is_trusted: its log could be read before; is_development: it is a developer's board; place: of a site.
     """
 
     token_id: int
@@ -46,6 +46,8 @@ class WipePlan:
     pages_lost: int
     is_blank: bool
     is_trusted: bool = True
+    is_development: bool = False
+    place: str | None = None
 
 
 def plan_wipe(home: Home, port: str) -> WipePlan:
@@ -77,11 +79,18 @@ def free_label(home: Home, label: str, plan: WipePlan) -> str:
     return label
 
 
-def hand_out_again(home: Home, port: str, plan: WipePlan, label: str, role: str) -> Provisioned:
+def hand_out_again(
+    home: Home, port: str, plan: WipePlan, label: str, role: str, place: str | None = None
+) -> Provisioned:
     """Give the wiped token a new identity under a label; both rows say so. Raises LinkError or RegistryError."""
-    done = provision(home, port, label, role)
+    done = provision(home, port, label, role, place=place, may_be_development=plan.is_development)
     with open_registry(home) as registry, registry.write() as session:
         old, new = session.get_one(Token, plan.token_id), tokens.by_known_label(session, label)
+        if None not in (old.device_id, new.device_id) and old.device_id != new.device_id:
+            raise LinkError(
+                "Another board than the one that was wiped was plugged in meanwhile, and is provisioned now: look for "
+                "the first one, and see with `bztoken info` that it is blank."
+            )
         now_s = int(time.time())
         events.record(session, old, events.REISSUED, now_s, f"is now token {new.id}")
         events.record(session, new, events.REISSUED, now_s, f"was token {old.id}")
@@ -95,19 +104,34 @@ async def _plan(home: Home, registry: Registry, port: str) -> WipePlan:
             token = _waited_for(session, info.board)
             if token is None:
                 raise LinkError(
-                    f"The token at {port} is blank: there is nothing to wipe; `bztoken provision` hands it out."
+                    f"The token at {port} is blank: there is nothing to wipe; `bztoken provision` gives it an identity."
                 )
-            return WipePlan(token.id, token.label, token.role, 0, is_blank=True)
+            return WipePlan(
+                token.id, token.label, token.role, 0, True, is_development=info.development, place=token.place
+            )
     async with connect(home, registry, port, must_be_trusted=False) as known:
         await _require_wipe(known)
         status = await known.link.command(messages.CMD_STATUS)
+    _link_board(registry, known.token_id, devices.told(status))
     with registry.read() as session:
         token = session.get_one(Token, known.token_id)
         stored = pages.next_sequence(session, logs.log_of_token(session, token))
         first, end, acknowledged = int(status["f"]), int(status["n"]), int(status["a"])
         # Not acknowledged counts as lost even when it is stored: a damaged page may lie before it.
         lost = end - max(first, min(acknowledged + 1, stored))
-        return WipePlan(token.id, token.label, token.role, max(0, lost), False, tokens.is_trusted(token))
+        is_trusted = tokens.is_trusted(token)
+        return WipePlan(
+            token.id, token.label, token.role, max(0, lost), False, is_trusted, info.development, token.place
+        )
+
+
+def _link_board(registry: Registry, token_id: int, hardware: bytes) -> None:
+    """So that the story of the board is whole; a second board with this identity is no reason not to wipe it."""
+    with registry.read() as session:
+        is_known = session.get_one(Token, token_id).device_id is not None
+    if not is_known:
+        with registry.write() as session:
+            devices.note(session, session.get_one(Token, token_id), hardware, int(time.time()))
 
 
 async def _require_wipe(known: KnownToken) -> None:

@@ -1,6 +1,7 @@
 """Which tokens somebody should do something about, from what the registry knows, and why; most urgent first.
 
-A token that was revoked or wiped is nobody's task. What to do about a reason is said by the command line.
+A token that was revoked is a task once it is plugged in again, one that was wiped never. What to do about a reason is
+said by the command line.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,9 @@ class Reason(StrEnum):
     """Why a token is due; most urgent first."""
 
     CLONE = "clone"
+    SEEN_REVOKED = "seen though revoked"
     ROLLBACK = "rollback"
+    DEVELOPMENT = "development"
     BATTERY_EMPTY = "battery empty"
     BATTERY_SAVING = "battery saving"
     LOSING_ITS_LOG = "losing its log"
@@ -39,6 +42,7 @@ class Reason(StrEnum):
     CLOCK_FAR_OFF = "clock far off"
     UNFINISHED = "unfinished"
     OLD_FIRMWARE = "old firmware"
+    RETURNED = "returned"
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def due(all_known: Sequence[LastKnown], now_s: int, days: int = DEFAULT_DAYS) ->
     newest = max((_version(known.told) for known in all_known), default=())
     found = []
     for known in all_known:
-        if known.token.state in (tokens.STATE_ACTIVE, tokens.STATE_PENDING):
+        if known.token.state in (tokens.STATE_ACTIVE, tokens.STATE_PENDING) or known.seen_revoked is not None:
             unseen_s = max(0, now_s - last_contact_s(known))
             reasons = _reasons(known, now_s, unseen_s, days, newest)
             if reasons:
@@ -65,7 +69,7 @@ def due(all_known: Sequence[LastKnown], now_s: int, days: int = DEFAULT_DAYS) ->
 
 
 def last_contact_s(known: LastKnown) -> int:
-    """When somebody last spoke with a token; handing it out counts."""
+    """When somebody last spoke with a token; provisioning it counts."""
     return max(known.token.provisioned_at_s, known.seen_s or 0)
 
 
@@ -75,10 +79,12 @@ def _reasons(known: LastKnown, now_s: int, unseen_s: int, days: int, newest: tup
         | _of_absence(known.token, unseen_s, days)
         | _of_sync(known.sync, now_s)
         | _of_told(known.told)
-        | {Reason.OLD_FIRMWARE: () < _version(known.told) < newest}
+        | {Reason.OLD_FIRMWARE: () < _version(known.told) < newest, Reason.RETURNED: known.is_returned}
     )
     if known.token.state == tokens.STATE_PENDING:  # nobody has it yet: all else follows from that
         found = {Reason.UNFINISHED: True}
+    if known.seen_revoked is not None:  # whatever else is wrong with it: nothing of it is read
+        found = {Reason.SEEN_REVOKED: True}
     return [reason for reason in Reason if found.get(reason)]
 
 
@@ -86,6 +92,7 @@ def _of_row(token: Token) -> dict[Reason, bool]:
     return {
         Reason.CLONE: token.alarm == tokens.ALARM_CLONE,
         Reason.ROLLBACK: token.alarm == tokens.ALARM_ROLLBACK,
+        Reason.DEVELOPMENT: token.development,
     }
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bztoken import signing_keys
-from bztoken.application_build import arch_of
 from bztoken.connection import KnownToken, connect
+from bztoken.desk.application_build import arch_of
 from bztoken.errors import HomeError, LinkError
 from bztoken.formats.application_archive import Archive, Signature
 from bztoken.home import Home

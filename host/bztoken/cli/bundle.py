@@ -22,7 +22,7 @@ from bztoken.home import Home
 from bztoken.registry import couriers
 from bztoken.registry.database import open_registry
 
-app = typer.Typer(no_args_is_help=True, help="Bundles: what a courier's computer brings to the clinic.")
+app = typer.Typer(no_args_is_help=True, help="What a courier's computer brings to the clinic.")
 
 
 @app.command()
@@ -33,7 +33,10 @@ def export(
     forget: Annotated[bool, typer.Option("--forget", help="Then delete here what the bundle holds.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """On the courier's computer: write what was read since the last bundle, signed."""
+    """On the courier's computer: write a signed bundle.
+
+    Of what was read since the last one.
+    """
     with _bar() as progress:
         done = export_bundle(ctx.obj, out, lambda n, total: progress("Writing", n, total), everything, forget)
     if as_json:
@@ -50,7 +53,10 @@ def import_(
     file: Annotated[Path, typer.Argument(help="Bundle of a courier.")],
     as_json: AsJson = False,
 ) -> None:
-    """At the clinic: verify a bundle, then take it into the registry; may be interrupted and repeated at any time."""
+    """At the clinic: take a bundle into the registry.
+
+    It is verified before. May be interrupted and repeated at any time.
+    """
     with _bar() as progress:
         done = import_bundle(ctx.obj, file, progress)
     if as_json:
@@ -69,7 +75,10 @@ def inspect(
     file: Annotated[Path, typer.Argument(help="Bundle of a courier.")],
     as_json: AsJson = False,
 ) -> None:
-    """Show what a bundle holds, and check its signature where the courier is known."""
+    """Show what a bundle holds.
+
+    Checks its signature where the courier is known.
+    """
     home: Home = ctx.obj
     found = inspect_bundle(file, lambda number: _public_key(home, number))
     if as_json:
@@ -87,7 +96,10 @@ def inspect(
 
 @app.command()
 def forget(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """On the courier's computer: delete the pages that bundles hold, but for the last one of each token."""
+    """On the courier's computer: delete what bundles hold.
+
+    All pages but for the last one of each token.
+    """
     count = forget_exported(ctx.obj)
     if as_json:
         answer_json({"forgotten": count})

@@ -36,7 +36,10 @@ def add(
     days: Annotated[int, typer.Option("--days", min=1, max=21, help="With --port: how many days back.")] = 14,
     as_json: AsJson = False,
 ) -> None:
-    """Record a case from a case list (--list) or from the wearer's token (--port)."""
+    """Record a case.
+
+    From a case list (--list), or from the wearer's token (--port).
+    """
     if (case_list is None) == (port is None):
         raise typer.BadParameter("give exactly one of --list and --port")
     home: Home = ctx.obj

@@ -14,9 +14,7 @@ from bztoken.registry.database import open_registry
 
 DEFAULT_DAYS = 30
 
-app = typer.Typer(
-    no_args_is_help=True, help="Couriers: computers that bring tokens' logs without being able to read them."
-)
+app = typer.Typer(no_args_is_help=True, help="Computers that bring logs without reading them.")
 
 
 @app.command()
@@ -29,7 +27,10 @@ def add(
     ] = DEFAULT_DAYS,
     as_json: AsJson = False,
 ) -> None:
-    """At the clinic: make a courier and write its pass, for all tokens that are handed out now."""
+    """At the clinic: make a courier and write its pass.
+
+    The pass is for all tokens that are in use now.
+    """
     issued = courier.issue(ctx.obj, name, days, out)
     if as_json:
         answer_json({"name": issued.name, "last_day": issued.last_day.isoformat(), "tokens": issued.tokens})
@@ -59,7 +60,10 @@ def revoke(
     name: Annotated[str, typer.Option("--name", help="Which courier.")],
     as_json: AsJson = False,
 ) -> None:
-    """At the clinic: take no bundle of this courier any more; tokens learn nothing of it."""
+    """At the clinic: take no bundle of a courier any more.
+
+    Tokens learn nothing of it.
+    """
     row = courier.revoke(ctx.obj, name)
     if as_json:
         answer_json({"name": row.name, "state": row.state, "last_day": row.last_day})
@@ -76,7 +80,10 @@ def accept(
     file: Annotated[Path, typer.Argument(help="Pass that the clinic wrote.")],
     as_json: AsJson = False,
 ) -> None:
-    """On the courier's computer: take a pass; a later one takes the place of an earlier one."""
+    """On the courier's computer: take a pass.
+
+    A later one takes the place of an earlier one.
+    """
     own = courier.accept(ctx.obj, file)
     if as_json:
         answer_json({"last_day": own.last_day.isoformat(), "tokens": len(own.tokens)})

@@ -64,7 +64,10 @@ class _Stage:
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for everything it makes; replaced if a demo made it.")],
 ) -> None:
-    """Show the whole path: a virtual day in a village, sync by cable, one person falls ill, who was near."""
+    """Show the whole path on virtual tokens.
+
+    A virtual day in a village, sync by cable, one person falls ill, who was near.
+    """
     folder = out.resolve()
     _make_room(folder)
     began = time.monotonic()

@@ -29,7 +29,10 @@ def list_all(
     zone: Zone = DEFAULT_ZONE,
     as_json: AsJson = False,
 ) -> None:
-    """List the exposures of the latest `bztoken match`: F1 first, then those that were only noted."""
+    """List the exposures of the latest `bztoken match`.
+
+    F1 first, then those that were only noted.
+    """
     local = zone_named(zone)
     with reading_at_clinic(ctx.obj) as session:
         found = list_exposures(session, case)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,27 +14,46 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bztoken import boards
 from bztoken.cli.output import answer, answer_json, answer_table
 from bztoken.cli.registry import AsJson
+from bztoken.desk import board_files, flash_image
+from bztoken.desk.application_build import Arch
+from bztoken.desk.board_files import Build
 from bztoken.errors import BztokenError
 from bztoken.home import Home
 from bztoken.registry import clock_points, logs, tokens
 from bztoken.registry.clock_points import ClockReading
 from bztoken.registry.database import open_registry
 from bztoken.token_settings import Profile, Scheme
+from bzvirtual import application, realtime, world
 from bzvirtual import attach as attaching
-from bzvirtual import realtime, world
+from bzvirtual.attach import Bare
+from bzvirtual.bare_board import MIB
 from bzvirtual.desk import Identity, identities_from_seed
 from bzvirtual.errors import VirtualBoardError
 from bzvirtual.fleet import FleetRun, RunResult, require_empty
-from bzvirtual.realtime import Port
+from bzvirtual.port_links import FOLDER as PORT_LINKS
+from bzvirtual.process import FLASH_BYTES
+from bzvirtual.realtime import Port, RealTimeFleet
 
 DAY_S = 86400
 # A Monday: without --start every run has the same days, so that its files can be compared.
 DEFAULT_START = "2026-01-05"
 BOARD = "virtual"
+FLASHES_MIB = (1, 2, 4, 8, 16)
 
-app = typer.Typer(no_args_is_help=True, help="Virtual tokens: run days of a world, or attach them to ports.")
+
+class BareChip(StrEnum):
+    """What bare boards can be."""
+
+    ESP32 = "esp32"
+    ESP32C3 = "esp32c3"
+    ESP32C6 = "esp32c6"
+    ESP32S3 = "esp32s3"
+
+
+app = typer.Typer(no_args_is_help=True, help="Virtual tokens: run days of a world, attach to ports.")
 
 
 Folder = Annotated[Path, typer.Option("--from", help="Folder of the fleet.")]
@@ -75,7 +95,10 @@ def run(
     register: Annotated[bool, typer.Option("--register", help="Record the tokens in the registry of --home.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let tokens with the real firmware live through virtual days in a world; write what they logged and the truth."""
+    """Let virtual tokens live through days in a world.
+
+    With the real firmware; writes what they logged and the truth.
+    """
     start_s = _start_s(start)
     with told_plainly():
         place = world.crowd(count, world.load(world_name)).with_settings(profile or "", scheme or "")
@@ -159,21 +182,48 @@ def attach(
         int | None,
         typer.Option("--baud", min=1200, max=4_000_000, help="Baud rate of the ports; without it as fast as USB."),
     ] = None,
+    bare: Annotated[
+        int, typer.Option("--bare", min=0, help="Instead: boards with nothing in their flash, for `bztoken flash`.")
+    ] = 0,
+    chip: Annotated[BareChip, typer.Option("--chip", help="Of the bare boards.")] = BareChip.ESP32C3,
+    flash_mib: Annotated[int, typer.Option("--flash-mib", help="Flash of the bare boards.")] = 4,
+    build: Annotated[
+        Build | None,
+        typer.Option("--build", help="Blank tokens that run from their own flash; development: with a prompt."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put virtual tokens behind ports, as if plugged in by USB; runs until Ctrl-C."""
-    if (folder is None) == (count < 1):
-        raise typer.BadParameter("say how many blank tokens you want, or name a fleet with --from")
+    """Put virtual tokens behind ports, until Ctrl-C.
+
+    As if plugged in by USB.
+    """
+    wanted = [folder is not None, count > 0, bare > 0].count(True)
+    if wanted > 1:
+        raise typer.BadParameter("a number of blank tokens, --from and --bare exclude each other: give one of them")
+    if wanted == 0:
+        raise typer.BadParameter("say how many blank tokens you want, or name a fleet with --from, or give --bare")
+    if flash_mib not in FLASHES_MIB:
+        raise typer.BadParameter(f"a flash has {', '.join(map(str, FLASHES_MIB))} MiB", param_hint="--flash-mib")
+    if build is not None and not count:
+        raise typer.BadParameter("only blank tokens are flashed: say how many", param_hint="--build")
+    without_flash = Bare(bare, chip.value, flash_mib * MIB) if bare else None
     with told_plainly():
+        flash = None if build is None else _flash(build)
         if folder is None:
             with tempfile.TemporaryDirectory(prefix="bztoken-fleet-") as scratch:
-                _serve(Path(scratch), count, baud, as_json)
+                _serve(attaching.attach(Path(scratch), count, baud, without_flash, flash), Path(scratch), as_json)
         else:
-            _serve(folder, 0, baud, as_json)
+            _serve(attaching.attach(folder, 0, baud), folder, as_json)
 
 
-def _serve(folder: Path, blank: int, baud: int | None, as_json: bool) -> None:
-    fleet = attaching.attach(folder, blank, baud)
+def _flash(build: Build) -> bytes:
+    """What a virtual board is flashed with."""
+    board_file = boards.device_file(boards.load(BOARD))
+    files = board_files.files(build, Arch.X64, application.compile_file, board_file)
+    return flash_image.build(files, FLASH_BYTES)
+
+
+def _serve(fleet: RealTimeFleet, folder: Path, as_json: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: fleet.stop())
 
@@ -184,6 +234,7 @@ def _serve(folder: Path, blank: int, baud: int | None, as_json: bool) -> None:
             return
         for port in ports:
             answer(f"{port.path}  {port.label}")
+        answer(f"All of them, for --among or BZTOKEN_PORTS: '{folder}/{PORT_LINKS}/*'")
         answer(f"Ctrl-C stops them. `bztoken fleet press LABEL --from {folder}` holds a button.")
 
     try:
@@ -206,7 +257,10 @@ def press(
 
 @app.command()
 def unplug(token: Token, folder: Folder) -> None:
-    """Pull the cable of an attached token: bytes both ways are lost, the token lives on."""
+    """Pull the cable of an attached token.
+
+    Bytes both ways are lost, the token lives on.
+    """
     with told_plainly():
         realtime.order(folder, do="unplug", token=token)
     answer(f"The cable of {token} is out.")
@@ -252,7 +306,10 @@ def score(
     minutes: Annotated[int, typer.Option("--minutes", min=1, help="Close contact from how many minutes a day.")] = 15,
     as_json: AsJson = False,
 ) -> None:
-    """Hold logs, and the registry's F1, against the truth of the world; draws score.svg into the folder."""
+    """Hold logs against the truth of the world.
+
+    Also the registry's F1; draws score.svg into the folder.
+    """
     from bztoken.cli import fleet_score
 
     with told_plainly():

@@ -17,7 +17,7 @@ from bztoken.report import fleet_files, fleet_score, heard, recall_chart
 from bztoken.report.fleet_score import DISTANCES_M, LENGTHS_MIN, Bucket, FleetScore, band_name
 from bztoken.report.heard import Corrected
 from bzvirtual.fleet import open_manifest
-from bzwire import keys
+from bzwire import registry_keys
 from bzwire.bluezone import DAY_S
 
 HEADINGS = ("who", "minutes", *(f"{band_name(metres)} m" for metres in DISTANCES_M))
@@ -181,7 +181,7 @@ def _imported_pages(home: Home, log_keys: dict[str, bytes]) -> dict[str, list[Pa
     found: dict[str, list[Page]] = {}
     with open_registry(home) as registry, registry.read() as session:
         for token_id, uid in session.execute(select(Token.id, Token.uid)):
-            carrier = carrier_of.get(keys.first_log_key(keys.token_root(master_key, uid)))
+            carrier = carrier_of.get(registry_keys.first_log_key(registry_keys.token_root(master_key, uid)))
             if carrier is not None:
                 pages = select(Page).join(Log, Page.log_id == Log.id).where(Log.token_id == token_id)
                 found[carrier] = list(session.scalars(pages))

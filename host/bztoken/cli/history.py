@@ -23,7 +23,10 @@ def add(
     label: Annotated[str, typer.Option("--label", help='Whose phone it is, for example "Phone of Lan".')],
     as_json: AsJson = False,
 ) -> None:
-    """Add one history, all of it or nothing; the same file is never added twice."""
+    """Add one history, all of it or nothing.
+
+    The same file is never added twice.
+    """
     home: Home = ctx.obj
     home.require_clinic()
     with open_registry(home) as registry, registry.write() as session:

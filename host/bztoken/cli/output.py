@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bztoken.cli.bars import console_of_bars
+
 DEFAULT_ZONE = "Asia/Ho_Chi_Minh"
 Zone = Annotated[str, typer.Option("--zone", help="Time zone of the times shown.")]
 _PIPE_WIDTH = 160  # a table in a pipe is not squeezed into a terminal's 80 columns
@@ -19,7 +21,7 @@ _PIPE_WIDTH = 160  # a table in a pipe is not squeezed into a terminal's 80 colu
 
 def answer(sentence: str) -> None:
     """A plain sentence on stdout."""
-    typer.echo(sentence)
+    _line(sentence, is_answer=True)
 
 
 def answer_json(document: object) -> None:
@@ -29,7 +31,7 @@ def answer_json(document: object) -> None:
 
 def answer_json_line(document: object) -> None:
     """One JSON document of several on stdout, on a line of its own, at once."""
-    typer.echo(json.dumps(document, ensure_ascii=False))
+    _line(json.dumps(document, ensure_ascii=False), is_answer=True)
     sys.stdout.flush()
 
 
@@ -49,7 +51,16 @@ def answer_table(headings: Sequence[str], rows: Sequence[Sequence[object]], noth
 
 def say(sentence: str) -> None:
     """Progress or a remark on stderr."""
-    typer.echo(sentence, err=True)
+    _line(sentence, is_answer=False)
+
+
+def _line(text: str, is_answer: bool) -> None:
+    """Above the progress bars, when both are on one screen."""
+    console = console_of_bars()
+    if console is None or (is_answer and not sys.stdout.isatty()):
+        typer.echo(text, err=not is_answer)
+    else:
+        console.print(Text(text), soft_wrap=True)
 
 
 def zone_named(name: str) -> tzinfo:

@@ -17,7 +17,10 @@ def ports(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the serial ports that may have a token, and those that are left alone, with the reason."""
+    """List the serial ports that may have a token.
+
+    Also those that are left alone, with the reason.
+    """
     found = look(patterns or ())
     if as_json:
         answer_json(

@@ -13,10 +13,11 @@ from typing import Annotated, Any
 
 import typer
 
+from bztoken import boards
 from bztoken.cli.fleet import told_plainly
 from bztoken.cli.output import answer, answer_json, answer_table, say
 from bztoken.cli.registry import AsJson
-from bztoken.errors import BztokenError
+from bztoken.errors import BoardError, BztokenError
 from bztoken.power import DAY_S, USABLE_SHARE, Budget, Figures, Schedule, deep_sleep_day, light_sleep_day, schedule_of
 from bztoken.token_settings import Profile
 from bzvirtual import application
@@ -28,7 +29,6 @@ from bzvirtual.process import TokenFolder, TokenProcess
 from bzvirtual.settings import tell_settings
 from bzvirtual.world import Options, Position
 
-BOARDS = application.BOARD.parent
 START_S = 1_767_571_200  # 2026-01-05 00:00 UTC, a Monday: every run has the same day
 SETTLE_S = 180  # after hand-out the token stays awake for a minute; the day is counted from here on
 NEIGHBOUR_M = 1.5
@@ -40,12 +40,9 @@ OWN_KEYS = ("name", "radio", "power", "clock")
 
 def board_named(name: str) -> dict[str, Any]:
     """The board's file. Raises BztokenError, with the boards that there are."""
-    known = sorted(path.parent.name for path in BOARDS.glob("*/board.json"))
-    if name not in known:
-        raise BztokenError(f"There is no board {name!r}: give one of {', '.join(known)}.")
-    board: dict[str, Any] = json.loads((BOARDS / name / "board.json").read_text())
+    board = boards.load(name).description
     if "currents" not in board:
-        raise BztokenError(f"The file of board {name!r} has no currents.")
+        raise BoardError(f"The file of board {name!r} has no currents: add them, or null where nobody states them.")
     return board
 
 
@@ -56,7 +53,10 @@ def power(
     hours: Annotated[float, typer.Option("--hours", min=0.1, max=240, help="How long the virtual day is.")] = 24,
     as_json: AsJson = False,
 ) -> None:
-    """Days of life on a battery: currents from the board's file, the schedule from a virtual day."""
+    """Compute the days of life on a battery.
+
+    Currents from the board's file, the schedule from a virtual day.
+    """
     board = board_named(board_name)
     with told_plainly():
         schedule = measured(board, profile, hours)
@@ -99,7 +99,7 @@ def measured(board: dict[str, Any], profile: Profile, hours: float) -> Schedule:
         folder = Path(scratch)
         description = json.loads((application.BOARD / "board.json").read_text())
         description.update({key: board[key] for key in OWN_KEYS if key in board})
-        for paper in ("currents", "times", "image", "sources"):
+        for paper in ("currents", "times", "image", "sources", "flash_map"):
             description.pop(paper, None)
         app = application.build(folder / "app", description)
         lockstep = Lockstep(Ether(Channel(SEED, 0.0)), START_S * 1_000_000)

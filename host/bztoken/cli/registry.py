@@ -27,7 +27,10 @@ def reading_at_clinic(home: Home) -> Iterator[Session]:
 
 @app.command()
 def init(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """Make the data folder, its keys and an empty encrypted registry; never overwrites one."""
+    """Make the data folder, its keys and an empty registry.
+
+    The registry is encrypted; one that is there is never overwritten.
+    """
     home: Home = ctx.obj
     create_registry(home)
     if as_json:

@@ -18,7 +18,10 @@ def selftest(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Test flash, clock, radio, button and light; takes about 8 s. Exit code 1 when a part failed."""
+    """Test a token's flash, clock, radio, button and light.
+
+    Takes about 8 s. Exit code 1 when a part failed.
+    """
     if neighbour == port:
         raise typer.BadParameter("a token is not its own neighbour: name another port", param_hint="--neighbour")
     ports = [port] if neighbour is None else [port, neighbour]

@@ -39,7 +39,10 @@ def settings(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a token's settings, or change those that are named: all of them or none."""
+    """Show or change a token's settings.
+
+    Those that are named are changed: all of them or none.
+    """
     told = change_settings(ctx.obj, port, Wanted(profile, scheme, hear, retention))
     if as_json:
         answer_json(document(told))

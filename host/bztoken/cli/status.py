@@ -11,6 +11,7 @@ from bztoken.cli.registry import AsJson
 from bztoken.cli.selftest import battery_volts
 from bztoken.cli.settings import settings_document
 from bztoken.home import Home
+from bztoken.registry.devices import SHORT_DIGITS
 from bztoken.token_care import read_status
 from bztoken.token_status import Battery, Need, TokenStatus, UpdateResult
 
@@ -30,7 +31,10 @@ def status(
     port: Annotated[str, typer.Option("--port", help="Serial port of the token.")],
     as_json: AsJson = False,
 ) -> None:
-    """Show what a token says of itself: what needs doing first, details for a technician last."""
+    """Show how a token is, and what it needs.
+
+    What needs doing first, details for a technician last.
+    """
     found = read_status(ctx.obj, port)
     if as_json:
         answer_json(document(found))
@@ -49,6 +53,7 @@ def answer_status(found: TokenStatus, is_courier: bool) -> None:
 def document(found: TokenStatus) -> dict[str, object]:
     """As JSON has it."""
     plain = asdict(found)
+    plain["hardware"] = found.hardware.hex()
     plain["settings"] = None if found.settings is None else settings_document(found.settings)
     return {"needs": [need.value for need in found.needs()], **plain}
 
@@ -56,6 +61,7 @@ def document(found: TokenStatus) -> dict[str, object]:
 def _advice(found: TokenStatus) -> list[str]:
     """A sentence a need."""
     sentences = {
+        Need.DEVELOPMENT: "Nobody may wear it: it is a developer's board, whose cable leads to its keys.",
         Need.SAFE_MODE: "Bring it to a technician: it could not start and runs in safe mode. Sync it first.",
         Need.SET_CLOCK: "Sync it: its clock is not set, so it broadcasts and records nothing.",
         Need.BATTERY_EMPTY: "Charge it now: the battery is empty and its radio is off.",
@@ -108,6 +114,7 @@ def _details(found: TokenStatus) -> list[tuple[str, object]]:
     settings = found.settings
     rows: list[tuple[str, object]] = [
         ("board, firmware", f"{found.board}, {found.firmware}"),
+        ("chip's number, its end", found.hardware.hex()[-SHORT_DIGITS:] or "not told"),
         ("application", _application(found)),
         ("safe mode", "yes" if found.safe_mode else "no"),
         ("clock", f"{CLOCKS.get(found.clock_state, 'unknown')}; {_many(found.clock_repairs, 'jump')} put back"),

@@ -39,10 +39,10 @@ def sync(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read a token's log into the registry, set its clock, let it delete what is safe here.
+    """Read tokens' logs into the registry, set their clocks.
 
-    May be interrupted or repeated at any time: nothing is lost and nothing is stored twice. With --json, --watch gives
-    one object a line, for each token when it is done.
+    A token may then delete what is safe here. May be interrupted or repeated at any time: nothing is lost and nothing
+    is stored twice. With --json, --watch gives one object a line, for each token when it is done.
     """
     if sum((bool(port), everything, watch)) != 1:
         raise typer.BadParameter("say one of --port, --all and --watch")

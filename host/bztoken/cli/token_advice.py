@@ -13,17 +13,21 @@ def _numbers(found: Due) -> dict[str, object]:
     offset_ms = (sync.clock_offset_ms if sync is not None else None) or 0
     return {
         "days": found.unseen_days,
-        "since": "handed out" if found.known.seen_s is None else "seen",
+        "since": "provisioned" if found.known.seen_s is None else "seen",
         "minutes": round(abs(offset_ms) / 60_000),
         "page": sync.damaged_sequence if sync is not None else None,
     }
 
 
 _SENTENCES = {
-    Reason.CLONE: "Two devices hold its identity: get both here, wipe them and hand one out again "
+    Reason.CLONE: "Two devices hold its identity: get both here, wipe them and provision one anew "
     "(`bztoken token reissue`).",
-    Reason.ROLLBACK: "It counted lower than before: somebody put back its flash, or it was damaged; sync it, then hand "
-    "it out again (`bztoken token reissue`).",
+    Reason.SEEN_REVOKED: "It was revoked, and somebody plugged it in since: ask who brought it; keep it and "
+    "record that (`bztoken token return`), or believe it again (`bztoken token found`, or `restore`).",
+    Reason.ROLLBACK: "It counted lower than before: somebody put back its flash, or it was damaged; sync it, then "
+    "provision it anew (`bztoken token reissue`).",
+    Reason.DEVELOPMENT: "It is a developer's board, whose cable leads to its keys: nobody may wear it. If somebody "
+    "does, take it back; wipe it, flash a production build (`bztoken flash`) and provision it anew.",
     Reason.BATTERY_EMPTY: "Its battery was empty and its radio off: have it charged.",
     Reason.BATTERY_SAVING: "Its battery was nearly empty and it did not listen any more: have it charged.",
     Reason.LOSING_ITS_LOG: "It was {since} {days} days ago and deletes older days unread: sync it now, or revoke it if "
@@ -37,6 +41,7 @@ _SENTENCES = {
     "empty, or let a technician look at it.",
     Reason.CLOCK_FAR_OFF: "Its clock was {minutes} minutes off when it was last seen: sync it more often, or let a "
     "technician look at it.",
-    Reason.UNFINISHED: "Handing it out was not finished: plug it in and run `bztoken provision` again.",
+    Reason.UNFINISHED: "Provisioning it was not finished: plug it in and run `bztoken provision` again.",
     Reason.OLD_FIRMWARE: "Its firmware is older than that of others: update it.",
+    Reason.RETURNED: "Returned: wipe it with `bztoken token reissue` before somebody else gets it.",
 }

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
+from bztoken import token_life
 from bztoken.cli.output import answer, answer_json, say
 from bztoken.cli.registry import AsJson
 from bztoken.errors import BztokenError, LinkError
 from bztoken.home import Home
-from bztoken.registry import tokens
+from bztoken.registry import labels, tokens
 from bztoken.registry.database import open_registry
-from bztoken.registry.tokens import ROLES
+from bztoken.registry.tokens import ROLE_SITE, ROLES
 from bztoken.token_care import locate as locate_token
 from bztoken.token_wipe import WipePlan, free_label, hand_out_again, plan_wipe
 from bztoken.token_wipe import wipe as wipe_token
@@ -42,7 +43,10 @@ def locate(
     ] = 30,
     as_json: AsJson = False,
 ) -> None:
-    """Let a token's light blink, and its buzzer sound where it has one: to find it among others."""
+    """Let a token blink, to find it among others.
+
+    Its buzzer sounds, too, where it has one.
+    """
     label = locate_token(ctx.obj, port, seconds)
     if as_json:
         answer_json({"label": label, "seconds": seconds})
@@ -51,7 +55,10 @@ def locate(
 
 
 def wipe(ctx: typer.Context, port: Port, force: Force = False, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Let a token forget who it is, with its log and all keys; what was synced stays in the registry."""
+    """Let a token forget who it is, its log and all keys.
+
+    What was synced stays in the registry.
+    """
     plan = plan_wipe(ctx.obj, port)
     _agree(f"Wipe {plan.label}?", plan, port, force, yes)
     erased = _wipe(ctx.obj, port, plan)
@@ -67,36 +74,68 @@ def reissue(
     port: Port,
     label: Annotated[str, typer.Option("--label", help="Its new label; its old one may be used again.")],
     role: Annotated[str | None, typer.Option("--role", help="person or site; without it as before.")] = None,
+    place: Annotated[
+        str | None, typer.Option("--place", help="Of a site: where it goes; without it where it was.")
+    ] = None,
+    development: Annotated[
+        bool, typer.Option("--development", help="Also a developer's board, whose keys its cable shows.")
+    ] = False,
     force: Force = False,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Wipe a token and hand it out again under a new identity; the log of the old one stays in the registry."""
+    """Wipe a token and give it a new identity.
+
+    It is provisioned anew, and nobody's until `bztoken token issue`; the log of the old one stays in the registry.
+    """
     if role is not None and role not in ROLES:
         raise typer.BadParameter(f"a role is one of {', '.join(ROLES)}", param_hint="--role")
     plan = plan_wipe(ctx.obj, port)
+    role = role or plan.role
+    place = _place(role, place, plan)
+    if plan.is_development and not development:
+        raise LinkError(
+            f"The board at {port} is a developer's: nothing was changed; flash it as a production build, or add "
+            "--development if nobody will ever wear it."
+        )
     label = free_label(ctx.obj, label, plan)
-    _agree(f"Wipe {plan.label} and hand it out as {label}?", plan, port, force, yes)
+    _agree(f"Wipe {plan.label} and provision it as {label}?", plan, port, force, yes)
     _wipe(ctx.obj, port, plan)
-    done = hand_out_again(ctx.obj, port, plan, label, role or plan.role)
+    done = hand_out_again(ctx.obj, port, plan, label, role, place)
     if as_json:
         answer_json({"label": done.label, "role": done.role, "before": plan.label, "pages_lost": plan.pages_lost})
     else:
-        answer(f"{done.label} ({done.role}) is handed out; the token has forgotten {plan.label}. Its clock is set.")
+        answer(f"{done.label} ({done.role}) is provisioned; the token has forgotten {plan.label}. Its clock is set.")
+
+
+def _place(role: str, place: str | None, plan: WipePlan) -> str | None:
+    """Of a site, where it goes; a person's token has none."""
+    if role != ROLE_SITE:
+        if place is not None:
+            raise typer.BadParameter("only a site has a place", param_hint="--place")
+        return None
+    if place is None and plan.place is None:
+        raise typer.BadParameter("a site needs the name of its place: add --place", param_hint="--place")
+    return plan.place if place is None else labels.required(place, "a site needs the name of its place: add --place")
 
 
 def revoke(
     ctx: typer.Context,
     label: Label,
-    reason: Annotated[Why, typer.Option("--reason", help="Why.")] = Why.LOST,
+    reason: Annotated[
+        Why, typer.Option("--reason", help="Why; of one that is lost or stolen nobody knows where it is.")
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Believe nothing more that a token says: lost, stolen, broken. Needs no cable; what was synced stays."""
+    """Believe nothing more that a token says.
+
+    Because it is lost, stolen or broken, for example. Needs no cable; what was synced stays.
+    """
     home: Home = ctx.obj
     home.require_clinic()
     with open_registry(home) as registry, registry.write() as session:
         token = tokens.by_known_label(session, label)
-        tokens.revoke(session, token, int(time.time()), reason.value)
+        token_life.revoke(session, token, int(time.time()), reason.value)
         label = token.label
     if as_json:
         answer_json({"label": label, "state": tokens.STATE_REVOKED, "reason": reason.value})
@@ -105,7 +144,10 @@ def revoke(
 
 
 def restore(ctx: typer.Context, label: Label, as_json: AsJson = False) -> None:
-    """Take back a revocation or an alarm: the token is believed again."""
+    """Take back a revocation or an alarm.
+
+    The token is believed again.
+    """
     home: Home = ctx.obj
     home.require_clinic()
     with open_registry(home) as registry, registry.write() as session:

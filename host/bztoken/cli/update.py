@@ -27,9 +27,10 @@ def update(
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the token has confirmed the new version.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Give a token a new application; it goes back to the old one by itself if the new one does not live.
+    """Give a token a new application.
 
-    May be interrupted or repeated at any time. Log, keys and settings stay.
+    It goes back to the old one by itself if the new one does not live. May be interrupted or repeated at any time. Log,
+    keys and settings stay.
     """
     found = application_archive.read(archive)
     with _bar() as progress:

@@ -91,6 +91,8 @@ def read(path: Path) -> Archive:
         ) from None
     if len(raw) > MAX_FILE_BYTES:
         raise FormatError(path, None, "the file is too long for an application archive: name another one")
+    if raw[: len(archive.MAGIC)] != archive.MAGIC[: len(raw)]:
+        raise FormatError(path, None, "this is no application archive: name a file that `bztoken firmware build` wrote")
     stream, seal_of = raw[:-SEAL_BYTES], raw[-SEAL_BYTES:]
     found = _Contents()
     reader = archive.Reader(found)

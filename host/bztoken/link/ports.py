@@ -4,11 +4,11 @@ Nothing is opened here, and a device with other numbers must never be: to it a r
 """
 
 import glob
-import json
 import os
 import re
 import stat
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,10 +16,10 @@ from pathlib import Path
 from serial.tools.list_ports import comports
 from serial.tools.list_ports_common import ListPortInfo
 
-from bztoken.errors import LinkError
+from bztoken import boards
+from bztoken.errors import BoardError, LinkError
 
 VARIABLE = "BZTOKEN_PORTS"
-BOARDS = Path(__file__).resolve().parents[3] / "boards"
 PSEUDO_TERMINALS = "/dev/pts/"
 LISTING_TRIES = 5
 
@@ -50,15 +50,21 @@ class Look:
     left_alone: list[LeftAlone]
 
 
-@cache
 def usb_ids() -> frozenset[tuple[int, int]]:
     """Vendor and product numbers of all boards. Raises LinkError when the board files are not there."""
-    files = sorted(BOARDS.glob("*/board.json"))
-    boards = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-    found = frozenset((int(port["vid"], 16), int(port["pid"], 16)) for board in boards for port in board.get("usb", []))
+    try:
+        found = _usb_ids_in(boards.folder())
+    except BoardError as error:
+        raise LinkError(f"{error} Or name the ports in {VARIABLE}, or one with --port.") from None
     if not found:
-        raise LinkError(f"This program has no board files: name the ports in {VARIABLE}, or one with --port.")
+        raise LinkError(f"No board file has USB numbers: name the ports in {VARIABLE}, or one with --port.")
     return found
+
+
+@cache
+def _usb_ids_in(_folder: Path) -> frozenset[tuple[int, int]]:
+    """Asked every second by whoever watches for tokens."""
+    return boards.usb_ids()
 
 
 def candidates(patterns: Sequence[str] = ()) -> list[FoundPort]:
@@ -140,10 +146,22 @@ def _natural(path: str) -> list[tuple[int, str]]:
 
 def _not_a_port(path: str) -> str:
     try:
-        is_device = stat.S_ISCHR(os.stat(path).st_mode)
+        found = os.stat(path)
     except OSError:
         return "leads to nothing: nothing is plugged in there"
-    return "" if is_device else "not a serial port"
+    if not stat.S_ISCHR(found.st_mode):
+        return "not a serial port"
+    return "the terminal from which this program runs" if found.st_rdev in _own_terminals() else ""
+
+
+def _own_terminals() -> set[int]:
+    """Device numbers: a wide pattern takes in the one on which somebody reads along."""
+    own = set()
+    for descriptor in (0, 1, 2):
+        with suppress(OSError):  # it may be closed
+            if os.isatty(descriptor):
+                own.add(os.fstat(descriptor).st_rdev)
+    return own
 
 
 # -- which plugging ------------------------------------------------------------------------------------------------

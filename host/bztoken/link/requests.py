@@ -57,7 +57,8 @@ class EmptyResponse(WriteResponse):
 
 class InfoResponse(WriteResponse):
     """What anybody may know: protocol, firmware, board, provisioned or not, clock state, safe mode (since 0.2), most
-    bytes of a READ, the interpreter's build, whether it still writes over its flash after a wipe (since 0.3).
+    bytes of a READ, the interpreter's build, whether it still writes over its flash after a wipe (since 0.3), whether
+    it is a developer's board (since 0.4).
 
     Fields of a newer token are passed over: that it is newer is told by `p`.
     """
@@ -74,6 +75,7 @@ class InfoResponse(WriteResponse):
     rb: int = messages.OLD_MAX_READ_BYTES
     mp: int | None = None
     er: bool = False
+    dv: bool = False
 
 
 class Info(TokenRequest):

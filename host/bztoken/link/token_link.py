@@ -61,6 +61,7 @@ class Info:
     read_bytes: int = messages.OLD_MAX_READ_BYTES  # most that one READ gives
     mpy: int | None = None  # the interpreter's build; None before 0.3
     erasing: bool = False  # wiped, and still writing over what was deleted
+    development: bool = False  # its cable leads to a prompt, and so to its keys: a developer's board
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,8 @@ class TokenLink:
 
     def _not_a_token(self) -> str:
         return (
-            f"The device at {self.port} does not answer as a token: check that it is one, and that it is switched on."
+            f"The device at {self.port} does not answer as a token: check that it is one, that it is switched on, and "
+            "that it was flashed (`bztoken flash`)."
         )
 
     def _pulled_out(self) -> str:
@@ -194,7 +196,8 @@ class TokenLink:
                 f"The token speaks version {answer.p} of the link, this program version {messages.PROTOCOL_VERSION}: "
                 "update the older one."
             )
-        return Info(answer.p, answer.fw, answer.b, answer.pr, answer.ck, answer.sm, answer.rb, answer.mp, answer.er)
+        told = (answer.p, answer.fw, answer.b, answer.pr, answer.ck, answer.sm, answer.rb, answer.mp, answer.er)
+        return Info(*told, development=answer.dv)
 
     async def _first_answer(self) -> WriteResponse:
         """The answer to INFO. A port from which nothing at all comes is asked until a token must have woken up."""

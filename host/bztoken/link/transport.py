@@ -73,10 +73,10 @@ class TokenTransport(SMPSerialTransport):
             self._conn.reset_input_buffer()
         except (OSError, SerialException) as error:
             self._conn.close()
-            raise LinkError(_reason(address, error)) from None
+            raise LinkError(why_closed(address, error)) from None
         except termios.error as error:  # pyserial lets it through when the port goes away in the middle
             self._conn.close()
-            raise LinkError(_reason(address, OSError(*error.args))) from None
+            raise LinkError(why_closed(address, OSError(*error.args))) from None
 
 
 def _require_message(frame: bytes) -> None:
@@ -91,7 +91,8 @@ def _require_message(frame: bytes) -> None:
         raise ValueError("a frame without a map of fields")
 
 
-def _reason(port: str, error: OSError) -> str:
+def why_closed(port: str, error: OSError) -> str:
+    """Why a port could not be opened, as a sentence with what to do."""
     if not os.path.exists(port):
         return _REASONS[errno.ENOENT].format(port=port)
     if error.errno in _REASONS:

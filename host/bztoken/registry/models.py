@@ -15,7 +15,9 @@ class Token(Base):
     """A token that this registry has provisioned.
 
     alarm: why it is not to be trusted as it is ("clone": two devices with one identity; "rollback": it counts lower
-    than it did); last_seen_s: when a station or a courier last spoke with it.
+    than it did); last_seen_s: when a station or a courier last spoke with it; device_id: the board that holds this
+    identity, None while no board told its number; batch_id, number: where it was provisioned among many, and the number
+    printed on it; place: the name of a site; development: its board is a developer's, whose cable leads to its keys.
     """
 
     __tablename__ = "tokens"
@@ -30,6 +32,77 @@ class Token(Base):
     provisioned_at_s: Mapped[int] = mapped_column(BigInteger)
     alarm: Mapped[str | None] = mapped_column(String(20))
     last_seen_s: Mapped[int | None] = mapped_column(BigInteger)
+    device_id: Mapped[int | None]
+    batch_id: Mapped[int | None]
+    number: Mapped[int | None]
+    place: Mapped[str | None] = mapped_column(String(200))
+    development: Mapped[bool] = mapped_column(server_default=false(), default=False)
+
+
+class Device(Base):
+    """A board, whatever identity it holds now: hardware is the chip's own number (6 bytes), never on the air."""
+
+    __tablename__ = "devices"
+    __table_args__ = (UniqueConstraint("hardware", name="uq_devices_hardware"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    hardware: Mapped[bytes] = mapped_column(LargeBinary(8))
+    board: Mapped[str] = mapped_column(String(80))
+    added_at_s: Mapped[int] = mapped_column(BigInteger)
+
+
+class DeviceEvent(Base):
+    """One step of a board's life outside an identity: flashed, shipped. Who, when, what."""
+
+    __tablename__ = "device_events"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
+    at_s: Mapped[int] = mapped_column(BigInteger)
+    event: Mapped[str] = mapped_column(String(20))
+    by: Mapped[str] = mapped_column(String(80))
+    detail: Mapped[str | None] = mapped_column(String(200))
+
+
+class ProvisionBatch(Base):
+    """Tokens provisioned one after the other under running numbers: what is printed is prefix and number.
+
+    first_number: no number below it is given; place: of all its sites; profile, scheme: as told to each, None: as the
+    board's file says.
+    """
+
+    __tablename__ = "provision_batches"
+    __table_args__ = (UniqueConstraint("name", name="uq_provision_batches_name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    prefix: Mapped[str] = mapped_column(String(20))
+    first_number: Mapped[int]
+    role: Mapped[str] = mapped_column(String(20))
+    place: Mapped[str | None] = mapped_column(String(200))
+    profile: Mapped[str | None] = mapped_column(String(20))
+    scheme: Mapped[str | None] = mapped_column(String(20))
+    started_s: Mapped[int] = mapped_column(BigInteger)
+    by: Mapped[str] = mapped_column(String(80))
+
+
+class TokenIssue(Base):
+    """A token in somebody's hands: the only place that says whose. Open while nobody has returned it.
+
+    holder_kind: "person" or "site"; holder: the name.
+    """
+
+    __tablename__ = "token_issues"
+    __table_args__ = (Index("ix_token_issues_token_id", "token_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token_id: Mapped[int] = mapped_column(ForeignKey("tokens.id"))
+    holder_kind: Mapped[str] = mapped_column(String(20))
+    holder: Mapped[str] = mapped_column(String(200))
+    issued_at_s: Mapped[int] = mapped_column(BigInteger)
+    issued_by: Mapped[str] = mapped_column(String(80))
+    returned_at_s: Mapped[int | None] = mapped_column(BigInteger)
+    returned_by: Mapped[str | None] = mapped_column(String(80))
 
 
 class TokenEvent(Base):

@@ -10,10 +10,10 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from bztoken.errors import NotTrusted, RegistryError
-from bztoken.registry import events, labels
+from bztoken.registry import batch_labels, events, issues, labels
 from bztoken.registry.logs import create_token_log, log_of_token
 from bztoken.registry.models import Log, Token, TokenEvent
-from bzwire import keys
+from bzwire import keys, registry_keys
 
 ROLE_PERSON = "person"
 ROLE_SITE = "site"
@@ -42,8 +42,8 @@ class TokenKeys:
 
 def token_keys(master_key: bytes, uid: bytes) -> TokenKeys:
     """The keys of the token with this number. Raises bzwire's OutOfRange for wrong lengths."""
-    root = keys.token_root(master_key, uid)
-    return TokenKeys(keys.auth_key(root), keys.first_log_key(root))
+    root = registry_keys.token_root(master_key, uid)
+    return TokenKeys(registry_keys.auth_key(root), registry_keys.first_log_key(root))
 
 
 def create(session: Session, label: str, uid: bytes, role: str, board: str, now_s: int) -> Token:
@@ -84,8 +84,13 @@ def all_tokens(session: Session) -> list[Token]:
 
 
 def by_known_label(session: Session, label: str) -> Token:
-    """The token with this label. Raises RegistryError when there is none."""
+    """The token with this label. Raises RegistryError when there is none; a mistyped printed number is told as such."""
     token = by_label(session, label)
+    if token is None and batch_labels.has_wrong_digit(label):
+        raise RegistryError(
+            "no token has this label, and its last digit, which checks the others, does not fit: a digit is wrong, "
+            "look at the label again"
+        )
     if token is None:
         raise RegistryError("no token of this registry has this label: `bztoken token list` shows them all")
     return token
@@ -99,7 +104,7 @@ def find_by_proof(
     Whatever its state: see `require_trusted`. 2,000 tokens take some 30 ms, too little to keep keys in memory for.
     """
     for number, uid in session.execute(select(Token.id, Token.uid).order_by(Token.id)):
-        auth_key = keys.auth_key(keys.token_root(master_key, uid))
+        auth_key = registry_keys.auth_key(registry_keys.token_root(master_key, uid))
         if hmac.compare_digest(keys.token_proof(auth_key, host_nonce, token_nonce), proof):
             return session.get_one(Token, number)
     return None
@@ -124,13 +129,19 @@ def require_trusted(token: Token) -> None:
     if token.alarm == ALARM_CLONE:
         raise NotTrusted(
             "Two devices hold this token's identity: nothing was read; keep it, look for the other, then wipe both and "
-            "hand one out again with `bztoken token reissue`."
+            "provision one anew with `bztoken token reissue`."
         )
 
 
 def note_seen(session: Session, token: Token, now_s: int) -> None:
     """A station or a courier spoke with it; older news than what is known changes nothing."""
     token.last_seen_s = max(token.last_seen_s or 0, now_s)
+    session.flush()
+
+
+def note_build(session: Session, token: Token, is_development: bool) -> None:
+    """A token that has proven who it is told which build it runs: a developer's board is none to be worn."""
+    token.development = is_development
     session.flush()
 
 
@@ -157,17 +168,21 @@ def restore(session: Session, token: Token, now_s: int) -> list[str]:
         raise RegistryError(f"this token is {token.state} and has no alarm: there is nothing to take back")
     if token.state == STATE_REVOKED:
         token.state = STATE_ACTIVE
+    if token.alarm == ALARM_CLONE:
+        token.device_id = None  # of two boards, the next that proves this identity is the right one
     token.alarm = None
     events.record(session, token, events.RESTORED, now_s, ", ".join(taken_back))
     return taken_back
 
 
 def wiped(session: Session, token: Token, now_s: int) -> None:
-    """It has forgotten its identity: its label is free again, its log stays."""
+    """It has forgotten its identity: its label is free again, its log stays, and nobody holds it any more."""
+    issues.end_by_wiping(session, token, now_s)
     if token.state != STATE_WIPED:
         give_up_label(session, token, "wiped")
     token.state = STATE_WIPED
     token.alarm = None
+    token.development = False  # it is on no board any more
     events.record(session, token, events.WIPED, now_s)
 
 
