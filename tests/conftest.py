@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Options of pytest are known only when the outermost conftest names them: those of the device suite.
+pytest_plugins = ("tests.device.options",)
+
 # The same examples on every run, so that a red build is red again on the desk of whoever mends it.
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=100)
 settings.load_profile("repeatable")
