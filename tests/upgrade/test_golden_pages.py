@@ -93,4 +93,5 @@ DIGESTS = {
     "log-v2.bzl": "ab04d373254d2bab",
     "log-v2.json": "1a29c4f2420ab249",
     "registry-v1.sql": "8b410dfea76f95fc",
+    "registry-v3.sql": "13c3a29fc07038b6",
 }

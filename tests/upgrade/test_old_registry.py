@@ -14,22 +14,40 @@ from bztoken.registry.exposures import count_everything, list_exposures
 from bztoken.registry.logs import log_of_token
 from bztoken.registry.models import Page, Sighting
 from bztoken.registry.pages import import_page
-from bztoken.registry.tokens import by_label, token_keys
+from bztoken.registry.tokens import all_tokens, by_label, token_keys
 from bzwire.page import split_pages
 
 MASTER = bytes(range(32))
 COUNTS = {"tokens": 2, "logs": 3, "pages": 12, "cases": 1, "exposures": 2}
+STATES = {
+    "BZ-1": ("active", None),
+    "BZ-2": ("active", "clone"),
+    "BZ-3": ("revoked", None),
+    "BZ-4 (wiped 4)": ("wiped", None),
+    "BZ-4": ("active", None),
+    "BZ-6": ("pending", None),
+}
 EXPOSURES = [("BZ-1", 50, 25, "F1"), ("Phone 1", 20, 20, "F1")]
 
 
 @pytest.fixture
 def old_home(tmp_path: Path, old_files: Path) -> Home:
     """A data folder as version 0.1 left it: the same rows in an encrypted file."""
-    home = Home(tmp_path / "home")
+    return home_of(tmp_path / "home", old_files / "registry-v1.sql")
+
+
+@pytest.fixture
+def home_of_version_3(tmp_path: Path, old_files: Path) -> Home:
+    """A data folder of migration 0003: tokens in every state, a courier, a sync, readings of a clock."""
+    return home_of(tmp_path / "home", old_files / "registry-v3.sql")
+
+
+def home_of(folder: Path, statements: Path) -> Home:
+    home = Home(folder)
     home.prepare()
     engine = database._engine(home.registry_path, home.registry_key())
     with engine.begin() as connection:
-        for statement in (old_files / "registry-v1.sql").read_text(encoding="utf-8").splitlines():
+        for statement in statements.read_text(encoding="utf-8").splitlines():
             connection.exec_driver_sql(statement)
     engine.dispose()
     return home
@@ -58,6 +76,22 @@ def test_an_old_registry_is_refused_until_it_is_upgraded(old_home: Home) -> None
     assert upgrade_registry(old_home) == ("0001", head_revision())
     assert upgrade_registry(old_home) == (head_revision(), head_revision())
     open_registry(old_home).close()
+
+
+def test_a_registry_of_the_version_before_keeps_every_row_and_every_state(home_of_version_3: Home) -> None:
+    before = rows_of(Registry(database._engine(home_of_version_3.registry_path, home_of_version_3.registry_key())))
+    assert upgrade_registry(home_of_version_3) == ("0003", head_revision())
+    with open_registry(home_of_version_3) as registry:
+        after = rows_of(registry)
+        for table in set(before) - {"alembic_version"}:
+            assert [row[: len(old)] for row, old in zip(after[table], before[table], strict=True)] == before[table]
+        with registry.read() as session:
+            states = {token.label: (token.state, token.alarm) for token in all_tokens(session)}
+            assert states == STATES
+            assert {(token.device_id, token.batch_id, token.number, token.place) for token in all_tokens(session)} == {
+                (None, None, None, None)
+            }
+            assert {token.development for token in all_tokens(session)} == {False}
 
 
 def test_the_upgrade_keeps_every_row_and_fills_the_new_columns(old_home: Home) -> None:
