@@ -16,8 +16,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from attached_tokens import attached_tokens
 from corrupt_frames import tally_on_all_cores
-from full_tokens import RECORDS_A_WINDOW, WINDOWS_A_DAY, FullTokens, attached, environment, make
+from full_tokens import RECORDS_A_WINDOW, WINDOWS_A_DAY, FullTokens, environment, make
 from results_table import Line, save, table
 
 from bztoken import sync
@@ -89,7 +90,7 @@ def _one(folder: Path, scale: float) -> list[Line]:
     lines = []
     for baud in BAUDS:
         full = make(folder / str(baud), 1, days)
-        with attached(full.fleet, baud) as ports:
+        with attached_tokens("--from", str(full.fleet), baud=baud) as ports:
             port = ports[full.labels[0]]
             round_trip_s = asyncio.run(small_request_s(port))
             result = sync.sync(full.home, port, lambda _done, _total: None)
@@ -118,10 +119,10 @@ def _together(folder: Path, scale: float) -> list[Line]:
     lines = []
     for baud in BAUDS:
         alone = make(folder / f"{baud}-1", 1, days)
-        with attached(alone.fleet, baud) as ports:
+        with attached_tokens("--from", str(alone.fleet), baud=baud) as ports:
             one_s = sync_together(alone, list(ports.values()))
         full = make(folder / f"{baud}-8", TOGETHER, days)
-        with attached(full.fleet, baud) as ports:
+        with attached_tokens("--from", str(full.fleet), baud=baud) as ports:
             all_s = sync_together(full, list(ports.values()))
         ratio = all_s / one_s
         measured = (
@@ -139,7 +140,7 @@ def _card(folder: Path, scale: float) -> list[Line]:
     full = make(folder, 1, days)
     plugged = folder / "plugged"
     words = [sys.executable, "-m", "bztoken", "--home", str(full.home.path), "sync", "--watch", "--json"]
-    with attached(full.fleet, 921_600) as ports:
+    with attached_tokens("--from", str(full.fleet), baud=921_600) as ports:
         watching = subprocess.Popen(
             [*words, "--among", str(plugged)],
             stdout=subprocess.PIPE,

@@ -18,7 +18,7 @@ from token_rooms import SEED, START_S, Room, board_heap_bytes, smallest_heap
 from bzvirtual import world
 from bzvirtual.desk import identities_from_seed
 from bzvirtual.fleet import FleetRun
-from bzvirtual.process import BOARD_HEAP_BYTES, FIRMWARE_HEAP_BYTES
+from bzvirtual.process import FIRMWARE_HEAP_BYTES, NAMES_HEAP_BYTES, STAND_INS_HEAP_BYTES
 
 HEAD = "# The token against its targets\n\nWritten by `make bench-token`; virtual board, virtual days."
 POWER_BOARD = "xiao-esp32c3"
@@ -128,7 +128,8 @@ def _crowd(folder: Path, scale: float) -> list[Line]:
 
 
 def _heap(folder: Path, scale: float) -> list[Line]:
-    base = board_heap_bytes(folder)
+    stand_ins = board_heap_bytes(folder)
+    base = stand_ins + NAMES_HEAP_BYTES
     command = "`python tests/bench/bench_token.py --only heap`"
     lines = []
     for profile, name in ((0, "continuous"), (1, "windowed")):
@@ -139,10 +140,10 @@ def _heap(folder: Path, scale: float) -> list[Line]:
             room.live(24)
             held.append(room.status()["hp"] - base)
         room.close()
-        least = smallest_heap(folder / f"least-{name}", 100, 0.5, profile)
+        least = smallest_heap(folder / f"least-{name}", 100, 1.5, profile)  # a log long enough for the longest READ
         measured = f"smallest heap that works among 100 advertisers {least:,} B; held {held[0]:,} B after a day, "
         measured += f"{held[-1]:,} B after {days} (64-bit)"
-        met = least <= FIRMWARE_HEAP_BYTES and held[-1] - held[0] <= 2048 and base <= BOARD_HEAP_BYTES
+        met = least <= FIRMWARE_HEAP_BYTES and held[-1] - held[0] <= 2048 and stand_ins <= STAND_INS_HEAP_BYTES
         what = f"heap, `{name}`"
         lines.append(Line(what, "<= 163,840 B (80 KiB on an ESP32), no growth in 14 days", measured, met, command))
     return lines

@@ -3,19 +3,13 @@
 The logs are made outside the tokens, sealed with their keys, and put into their flash images.
 """
 
-import json
 import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
+from attached_tokens import attached_tokens
 from littlefs import LittleFS
 
 from bztoken import provision
@@ -53,7 +47,7 @@ def make(scratch: Path, count: int, days: int, records: int = RECORDS_A_WINDOW) 
     for member in members:
         TokenFolder.create(fleet / member.folder)
     Manifest("bench", 0, 0, 0, members).save(fleet)
-    with attached(fleet) as ports:
+    with attached_tokens("--from", str(fleet)) as ports:
         for label, port in ports.items():
             provision.provision(home, port, label)
     log_keys = {label: _first_log_key(home, label) for label in labels}
@@ -101,30 +95,6 @@ def sealed_page(sequence: int, start_s: int, records: int, first_log_key: bytes)
         for n in range(records)
     ]
     return page.seal(header, heard, first_log_key, aes_ecb)
-
-
-@contextmanager
-def attached(folder: Path, baud: int | None = None) -> Iterator[dict[str, str]]:
-    """The fleet of a folder behind ports, by label, in a process of its own."""
-    words = [sys.executable, "-m", "bztoken", "fleet", "attach", "--from", str(folder), "--json"]
-    words += ["--baud", str(baud)] if baud else []
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield _ports(process.stdout)
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait()
-        process.stdout.close()
-
-
-def _ports(stream: IO[str]) -> dict[str, str]:
-    text = ""
-    for line in stream:
-        text += line
-        if line.rstrip() == "}":
-            return {token["label"]: token["port"] for token in json.loads(text)["tokens"]}
-    raise AssertionError("the fleet did not start")
 
 
 def environment() -> dict[str, str]:
