@@ -73,6 +73,25 @@ def test_every_command_is_in_the_host_readme(repository: Path) -> None:
     assert command_paths(root()) - documented == set()
 
 
+def groups(group: TyperGroup, name: str = "bztoken") -> dict[str, TyperGroup]:
+    """By their names, with this one."""
+    found = {name: group}
+    for word, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            found |= groups(command, f"{name} {word}")
+    return found
+
+
+@pytest.mark.parametrize("name", groups(root()))
+def test_the_summary_of_a_command_is_a_whole_phrase_on_80_columns(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    group = groups(root())[name]
+    listed = group.get_help(typer.Context(group, info_name=name)).partition("Commands:")[2].splitlines()
+    lines = [line for line in listed if line.strip()]
+    assert len(lines) == len(group.commands)  # one line each: none is broken into two
+    assert [line for line in lines if not line.endswith(".") or line.endswith("..")] == []
+
+
 @pytest.mark.parametrize("line", ["nothing --port P", "sync --prot P", "fleet fly"])
 def test_a_wrong_line_is_seen(line: str) -> None:
     assert faults(line)

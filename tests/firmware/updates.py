@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.firmware.bench import Refused, Wearer
 
-from bztoken.application_build import Arch, build_number
+from bztoken.desk.application_build import Arch, build_number
 from bztoken.formats.application_archive import pack
 from bztoken.update import DATA_BYTES
 from bzvirtual.application import FIRMWARE, Application, compile_file

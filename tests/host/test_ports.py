@@ -5,6 +5,9 @@ Ports by name are real pseudo terminals. What the system lists of USB devices is
 
 import json
 import os
+import shutil
+import subprocess
+import sys
 import time
 import tty
 from collections.abc import Iterator
@@ -15,6 +18,7 @@ import pytest
 from serial.tools.list_ports_common import ListPortInfo
 from tests.program import Program, program
 
+from bztoken import boards
 from bztoken.errors import LinkError
 from bztoken.link import ports
 from bztoken.link.ports import candidates, look, usb_ids
@@ -73,13 +77,23 @@ def test_the_numbers_are_those_of_the_board_files(repository: Path) -> None:
 
 
 def test_without_board_files_the_reason_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(ports, "BOARDS", tmp_path)
-    usb_ids.cache_clear()
-    try:
-        with pytest.raises(LinkError, match=r"no board files.*BZTOKEN_PORTS"):
-            look(listed=[])
-    finally:
-        usb_ids.cache_clear()
+    monkeypatch.setenv(boards.VARIABLE, str(tmp_path))
+    with pytest.raises(LinkError, match=r"No board file.*BZTOKEN_PORTS"):
+        look(listed=[])
+    monkeypatch.setenv(boards.VARIABLE, str(tmp_path / "absent"))
+    with pytest.raises(LinkError, match=r"no folder.*BZTOKEN_BOARDS.*BZTOKEN_PORTS"):
+        look(listed=[])
+
+
+def test_a_board_whose_file_is_wrong_does_not_take_the_others_away(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, repository: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("esp32-devkit", "xiao-esp32c3"):
+        shutil.copytree(repository / "boards" / name, tmp_path / name)
+    (tmp_path / "esp32-devkit/board.json").write_text("{")
+    monkeypatch.setenv(boards.VARIABLE, str(tmp_path))
+    assert usb_ids() == {CDC_OF_ESPRESSIF}
+    assert [record.getMessage() for record in caplog.records if "esp32-devkit" in record.getMessage()]
 
 
 def test_only_known_numbers_are_tried_in_the_order_of_their_names() -> None:
@@ -178,6 +192,20 @@ def test_files_and_names_that_lead_to_nothing_are_no_ports(tmp_path: Path) -> No
         "gone": "leads to nothing",
         "notes": "not a serial port",
     }
+
+
+def test_the_terminal_of_the_person_who_asks_is_no_port() -> None:
+    with terminal() as own, terminal() as other, open(own, "rb", buffering=0) as keyboard:
+        ran = subprocess.run(
+            [sys.executable, "-c", "from bztoken.cli.main import run; run()", "ports", "--json"],
+            stdin=keyboard, capture_output=True, text=True, check=True, timeout=20,
+            env={**os.environ, ports.VARIABLE: f"{own}:{other}"},
+        )  # fmt: skip
+    shown = json.loads(ran.stdout)
+    assert [port["port"] for port in shown["ports"]] == [other]
+    assert {"port": own, "why": "the terminal from which this program runs"}.items() <= next(
+        port for port in shown["left_alone"] if port["port"] == own
+    ).items()
 
 
 def test_the_key_of_a_port_stays_while_it_is_used(tmp_path: Path) -> None:

@@ -49,16 +49,20 @@ def test_the_list_tells_how_each_token_was(cli: Program, now_s: int) -> None:
     shown = cli("token", "list")
     assert shown.code == 0
     an, binh = table(shown.out)
-    assert an[:6] == [AN, "person", "active", "-", "virtual", "0.3.0"]
-    assert an[7:] == ["good (3.90 V)", "0", "1.5 s off"]
-    assert binh[7:] == ["low (3.45 V)", "0", "0.0 s off"]
+    assert an[:7] == [AN, "person", "active", "provisioned", "-", "virtual", "0.3.0"]
+    assert an[8:] == ["good (3.90 V)", "0", "1.5 s off"]
+    assert binh[8:] == ["low (3.45 V)", "0", "0.0 s off"]
     first = cli("token", "list", "--json").document()["tokens"][0]
     assert first == {
         "label": AN,
         "role": "person",
         "state": "active",
+        "step": "provisioned",
         "alarm": None,
+        "development": False,
         "board": "virtual",
+        "number": None,
+        "place": None,
         "provisioned_at_s": now_s - 30 * DAY_S,
         "last_seen_s": now_s - HOUR_S,
         "pages": 0,
@@ -75,11 +79,31 @@ def test_the_list_tells_how_each_token_was(cli: Program, now_s: int) -> None:
 
 def test_the_list_may_be_of_one_state(cli: Program, now_s: int) -> None:
     assert cli("token", "list", "--state", "revoked").out == "No token is revoked.\n"
-    cli("token", "revoke", BINH)
+    cli("token", "revoke", BINH, "--reason", "lost")
     revoked = cli("token", "list", "--state", "revoked", "--json").document()["tokens"]
     assert [token["label"] for token in revoked] == [BINH]
     assert [row[0] for row in table(cli("token", "list", "--state", "active").out)] == [AN]
     assert cli("token", "list", "--state", "lost").code == 2
+
+
+def test_the_list_tells_before_the_first_sync_what_was_found_when_provisioning(
+    cli: Program, registry: Registry
+) -> None:
+    with registry.write() as session:
+        token = tokens.create(session, AN, secrets.token_bytes(8), "person", "virtual", int(time.time()))
+        tokens.create(session, BINH, secrets.token_bytes(8), "person", "virtual", int(time.time()))
+        events.record(session, token, events.PROVISIONED, 1, "firmware 0.4.0, profile continuous")
+        tokens.note_build(session, token, True)
+    an, binh = table(cli("token", "list").out)
+    assert (an[4], an[6], binh[4], binh[6]) == ("development", "0.4.0", "-", "-")
+    first, second = cli("token", "list", "--json").document()["tokens"]
+    assert (first["development"], first["firmware"]) == (True, "0.4.0")
+    assert (second["development"], second["firmware"]) == (False, None)
+    story = cli("token", "show", AN)
+    assert "It is a developer's board" in story.out and "with firmware 0.4.0." in story.out
+    with registry.write() as session:
+        sync_row(session, token.id, int(time.time()), STATUS)
+    assert table(cli("token", "list").out)[0][6] == "0.3.0"
 
 
 def test_due_says_why_and_what_to_do(cli: Program, now_s: int) -> None:
@@ -113,8 +137,12 @@ def test_revoke_and_restore_are_told_in_the_tokens_story(cli: Program, now_s: in
         0,
         "Revoked Bà An: from now on nothing is read from it. `bztoken token restore` takes it back.\n",
     )
-    again = cli("token", "revoke", AN)
-    assert (again.code, again.err) == (1, "bztoken: this token is revoked already: nothing was changed\n")
+    again = cli("token", "revoke", AN, "--reason", "lost")
+    day = time.strftime("%Y-%m-%d", time.gmtime(now_s))
+    assert (again.code, again.err) == (
+        1,
+        f"bztoken: this token was reported stolen on {day} (UTC) already: nothing was changed\n",
+    )
     assert [one["label"] for one in cli("token", "due", "--days", 1, "--json").document()["due"]] == [BINH]
     assert cli("token", "restore", AN, "--json").document() == {
         "label": AN,
@@ -133,9 +161,9 @@ def test_revoke_and_restore_are_told_in_the_tokens_story(cli: Program, now_s: in
 
 
 def test_a_story_in_words(cli: Program, now_s: int) -> None:
-    cli("token", "revoke", AN)
+    cli("token", "revoke", AN, "--reason", "lost")
     out = cli("token", "show", AN).out
-    assert out.startswith("Bà An (person), revoked.\nHanded out ")
+    assert out.startswith("Bà An (person), revoked, lost.\nProvisioned ")
     assert (
         "Then: battery good (3.90 V), flash 500 of 1000 KiB free, firmware 0.3.0.\n0 pages of its log are here.\n"
         in out
@@ -143,13 +171,18 @@ def test_a_story_in_words(cli: Program, now_s: int) -> None:
     assert ["revoked", "desk 2", "lost"] in [row[1:] for row in table(out)]
     assert re.search(r"│ \d{4}-\d\d-\d\d \d\d:\d\d +│ done +│ 1 ", out)
     new = cli("token", "show", BINH).out
+    assert new.startswith("Ông Bình (person), active, provisioned.\n") and "\nIt was never issued.\n" in new
     assert new.endswith("\nNo events.\n")
 
 
 UNKNOWN: dict[str, list[Any]] = {
     "show": ["show", "Bà Nobody"],
-    "revoke": ["revoke", "Bà Nobody"],
+    "revoke": ["revoke", "Bà Nobody", "--reason", "other"],
     "restore": ["restore", "Bà Nobody"],
+    "issue": ["issue", "Bà Nobody", "--person", "Lê Thị An"],
+    "return": ["return", "Bà Nobody"],
+    "lost": ["lost", "Bà Nobody"],
+    "found": ["found", "Bà Nobody"],
 }
 
 
@@ -161,7 +194,18 @@ def test_an_unknown_label_is_one_sentence_without_the_name(cli: Program, now_s: 
 
 
 @pytest.mark.parametrize(
-    "line", [f"revoke|{AN}", f"restore|{AN}", "wipe|--port|/dev/null", "reissue|--port|/dev/null|--label|X"]
+    "line",
+    [
+        f"revoke|{AN}|--reason|lost",
+        f"restore|{AN}",
+        f"issue|{AN}|--person|X",
+        "issue|--from|none",
+        f"return|{AN}",
+        f"lost|{AN}",
+        f"found|{AN}",
+        "wipe|--port|/dev/null",
+        "reissue|--port|/dev/null|--label|X",
+    ],
 )
 def test_a_courier_decides_nothing_about_tokens(cli: Program, home: Home, now_s: int, line: str) -> None:
     home.courier_pass_path.write_bytes(b"a pass")
@@ -179,6 +223,9 @@ AT_THE_CLINIC = (
     "history list",
     "exposures list",
     "token due",
+    "stock add none",
+    "stock list",
+    "stock show 4f2a",
 )
 
 
@@ -200,7 +247,7 @@ COMPOSED, APART = (unicodedata.normalize(form, "Bà An") for form in ("NFC", "NF
 
 def test_a_label_typed_letter_by_letter_is_the_same_label(cli: Program, now_s: int) -> None:
     assert COMPOSED == AN != APART
-    assert cli("token", "revoke", f" {APART} ", "--json").document()["label"] == AN
+    assert cli("token", "revoke", f" {APART} ", "--reason", "other", "--json").document()["label"] == AN
     assert cli("token", "show", APART, "--json").document()["label"] == AN
     assert cli("token", "restore", APART, "--json").document()["label"] == AN
 
@@ -217,7 +264,7 @@ def test_an_operator_whose_name_is_no_text_is_recorded_all_the_same(
     cli: Program, now_s: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BZTOKEN_OPERATOR", f"Lan{NO_TEXT}")
-    assert cli("token", "revoke", AN).code == 0
+    assert cli("token", "revoke", AN, "--reason", "broken").code == 0
     assert cli("token", "show", AN, "--json").document()["events"][-1]["by"] == "Lan?"
 
 
@@ -231,7 +278,14 @@ def test_without_a_token_there_is_one_sentence(cli: Program, line: str) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["locate --seconds 121", "locate --seconds -1", "reissue", "reissue --label X --role dog", "revoke X --reason why"],
+    [
+        "locate --seconds 121",
+        "locate --seconds -1",
+        "reissue",
+        "reissue --label X --role dog",
+        "revoke X --reason why",
+        "revoke X",
+    ],
 )
 def test_wrong_usage_exits_with_2(cli: Program, line: str) -> None:
     port = [] if "revoke" in line else ["--port", "/dev/null"]

@@ -55,6 +55,11 @@ def test_each_trouble_is_a_need(changed: dict[str, Any], need: Need) -> None:
     assert status(**changed).needs() == [need]
 
 
+def test_a_developers_board_is_nobodys_to_wear() -> None:
+    found = status(Info(1, "0.4.0", "virtual", True, 1, False, development=True), bs=2)
+    assert found.needs() == [Need.DEVELOPMENT, Need.BATTERY_LOW]
+
+
 def test_the_most_urgent_need_comes_first() -> None:
     safe = Info(1, "0.2.0", "virtual", True, 0, True)
     found = status(safe, t=NOW_MS - 90_000, dd=3, bs=2, ck=1)

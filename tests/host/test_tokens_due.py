@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from tests.host.told_syncs import STATUS, sync_row
 
+from bztoken import token_life
 from bztoken.cli.token_advice import advice
 from bztoken.registry import last_known, syncs, tokens
 from bztoken.registry.database import Registry
+from bztoken.registry.issues import PERSON, Holder
 from bztoken.registry.models import Sync, Token
 from bztoken.tokens_due import Due, Reason, due
 
@@ -81,12 +83,12 @@ def test_a_token_not_seen_is_due_and_loses_its_log_in_the_end(
     assert [one.unseen_days for one in found(registry, days=1)] == [unseen_days]
 
 
-def test_handing_out_counts_as_seen(registry: Registry) -> None:
+def test_provisioning_counts_as_seen(registry: Registry) -> None:
     with registry.write() as session:
         tokens.create(session, "Bà An", secrets.token_bytes(8), "person", "virtual", NOW_S - 8 * DAY_S)
     (one,) = found(registry)
     assert one.reasons == [Reason.NOT_SEEN]
-    assert advice(one) == ["It was handed out 8 days ago: sync it."]
+    assert advice(one) == ["It was provisioned 8 days ago: sync it."]
 
 
 def test_a_sync_that_was_killed_is_due_and_one_that_runs_is_not(registry: Registry) -> None:
@@ -122,6 +124,41 @@ def test_nobody_is_sent_after_a_token_that_was_revoked_or_wiped(registry: Regist
             if label == "Chị Chi":
                 tokens.wiped(session, token, NOW_S)
     assert [one.known.token.label for one in found(registry)] == ["Bà Em"]
+
+
+def test_a_developers_board_is_due_as_long_as_it_is_one(registry: Registry) -> None:
+    token_id = a_token(registry, "Bà An")
+    with registry.write() as session:
+        sync_row(session, token_id, YESTERDAY_S, {**STATUS, "bs": 2})
+        tokens.note_build(session, session.get_one(Token, token_id), True)
+    (one,) = found(registry)
+    assert one.reasons == [Reason.DEVELOPMENT, Reason.BATTERY_LOW]
+    assert "nobody may wear it" in advice(one)[0]
+    with registry.write() as session:
+        tokens.note_build(session, session.get_one(Token, token_id), False)
+    assert reasons(registry) == [Reason.BATTERY_LOW]
+
+
+def test_a_token_that_came_back_is_due_last_until_it_is_wiped(registry: Registry) -> None:
+    ids = {label: a_token(registry, label) for label in ("back", "again", "old")}
+    with registry.write() as session:
+        for label, token_id in ids.items():
+            sync_row(session, token_id, YESTERDAY_S, STATUS, firmware="0.3.0" if label == "old" else "0.4.0")
+        for label in ("back", "again"):
+            token = session.get_one(Token, ids[label])
+            token_life.issue(session, token, Holder.named(PERSON, "Lê Thị Ân"), NOW_S)
+            token_life.give_back(session, token, NOW_S)
+        token_life.issue(session, token, Holder.named(PERSON, "Lê Thị Ân"), NOW_S)
+    assert [(one.known.token.label, one.reasons) for one in found(registry)] == [
+        ("old", [Reason.OLD_FIRMWARE]),
+        ("back", [Reason.RETURNED]),
+    ]
+    assert advice(found(registry)[1]) == [
+        "Returned: wipe it with `bztoken token reissue` before somebody else gets it."
+    ]
+    with registry.write() as session:
+        tokens.wiped(session, session.get_one(Token, ids["back"]), NOW_S)
+    assert reasons(registry) == [Reason.OLD_FIRMWARE]
 
 
 def test_the_most_urgent_token_comes_first_with_its_most_urgent_reason(registry: Registry) -> None:

@@ -1,111 +1,38 @@
-"""What is wrong with a board's folder: shape by `boards/board.schema.json`, sources, and what is unknown but not said.
+"""What the papers beside a board's file must say: the record sheet lists every unknown fact, and nothing else."""
 
-The few words of JSON Schema that the schema uses are read here, so that no library is needed: type, enum, pattern,
-items, required, properties, additionalProperties, $ref into $defs. Any other word is an error, not a check that
-silently passes.
-"""
-
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-UNSOURCED = {"name", "sources", "currents", "times", "image", "usb"}  # a name is ours; the others carry sources inside
-_WORDS = {
-    "$schema", "$defs", "title", "type", "enum", "pattern", "items", "required", "properties", "additionalProperties",
-    "$ref",
-}  # fmt: skip
-_TYPES: dict[str, tuple[type, ...]] = {
-    "object": (dict,),
-    "array": (list,),
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "null": (type(None),),
-}
+from bztoken.boards import records, rules
+
+FACTS = "\n## Facts without a source\n"
+_LISTED = re.compile(r"^- `([^`]+)`: \S", re.MULTILINE)
 
 
-def _is(value: object, name: str) -> bool:
-    if isinstance(value, bool):  # in Python a bool is an int
-        return name == "boolean"
-    return isinstance(value, _TYPES[name])
+def listed(sheet: str) -> list[str]:
+    """Places in board.json that a record sheet calls unknown, in order."""
+    return _LISTED.findall(sheet.partition(FACTS)[2].partition("\n## ")[0])
 
 
-def misfits(value: Any, schema: dict[str, Any], whole: dict[str, Any], at: str = "") -> Iterator[str]:
-    """One line for each place that does not fit. Raises ValueError for a word of JSON Schema not known here."""
-    if "$ref" in schema:
-        schema = whole["$defs"][schema["$ref"].rpartition("/")[2]]
-    if set(schema) - _WORDS:
-        raise ValueError(f"unknown words in the schema: {sorted(set(schema) - _WORDS)}")
-    if "enum" in schema and value not in schema["enum"]:
-        yield f"{at or 'file'}: {value!r} is none of {schema['enum']}"
-    names = schema.get("type", [])
-    names = [names] if isinstance(names, str) else names
-    if names and not any(_is(value, name) for name in names):
-        yield f"{at or 'file'}: {value!r} is no {' or '.join(names)}"
-    elif isinstance(value, dict):
-        yield from _misfits_inside(value, schema, whole, at)
-    elif isinstance(value, list):
-        for number, inner in enumerate(value):
-            yield from misfits(inner, schema.get("items", {}), whole, f"{at}[{number}]")
-    elif isinstance(value, str) and not re.search(schema.get("pattern", ""), value):
-        yield f"{at or 'file'}: {value!r} does not look like {schema['pattern']}"
+def unsaid(description: dict[str, Any], sheet: str) -> Iterator[str]:
+    """Unknown facts that the sheet hides, and known ones that it calls unknown."""
+    unknown, said = set(rules.unknown_facts(description)), listed(sheet)
+    yield from (f"{name}: unknown, and not on the record sheet" for name in sorted(unknown - set(said)))
+    yield from (f"{name}: on the record sheet, and known" for name in sorted(set(said) - unknown))
+    yield from (
+        f"{name}: twice on the record sheet" for name in sorted({name for name in said if said.count(name) > 1})
+    )
 
 
-def _misfits_inside(value: dict[str, Any], schema: dict[str, Any], whole: dict[str, Any], at: str) -> Iterator[str]:
-    for name in schema.get("required", []):
-        if name not in value:
-            yield f"{at}.{name}: missing"
-    others = schema.get("additionalProperties", True)
-    for name, inner in value.items():
-        if name in schema.get("properties", {}):
-            yield from misfits(inner, schema["properties"][name], whole, f"{at}.{name}")
-        elif others is False:
-            yield f"{at}.{name}: no such key"
-        elif isinstance(others, dict):
-            yield from misfits(inner, others, whole, f"{at}.{name}")
-
-
-def figures_of(board: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Everything with a value and a source, by its key."""
-    found = {**board.get("currents", {}), **board.get("times", {})}
-    if "image" in board:
-        found["radio_sleeps"] = board["image"]["radio_sleeps"]
+def sheet_faults(folder: Path, description: dict[str, Any]) -> list[str]:
+    """What is wrong with a board's record sheet."""
+    sheet = (folder / records.FILE).read_text(encoding="utf-8")
+    head = f"| {' | '.join(records.COLUMNS)} |\n|{'---|' * len(records.COLUMNS)}\n"
+    found = list(unsaid(description, sheet))
+    if sheet.count(f"\n{records.HEADING}\n") != 1 or sheet.count(head) != 1:
+        found.append("the table under Runs is not the one that the device suite adds to")
+    if not re.search(r"^- \[[ x]\] ", sheet.partition("\n## By hand\n")[2].partition("\n## ")[0], re.MULTILINE):
+        found.append("there is nothing to do by hand")
     return found
-
-
-def unsourced(board: dict[str, Any]) -> Iterator[str]:
-    """A value without a source, or a source without a value."""
-    for name, figure in figures_of(board).items():
-        if (figure["value"] is None) != (not (figure["source"] or "").strip()):
-            yield f"{name}: value and source go together"
-    for number, port in enumerate(board.get("usb", [])):
-        if not port["source"].strip():
-            yield f"usb[{number}]: no source"
-    for name in board.keys() - UNSOURCED:
-        source = board.get("sources", {}).get(name) or ""
-        if (board[name] is None) != (not source.strip()):
-            yield f"{name}: no source"
-    yield from (f"{name}: a source for nothing" for name in board.get("sources", {}).keys() - board.keys())
-
-
-def unsaid(board: dict[str, Any], notes: str) -> Iterator[str]:
-    """Unknown figures and facts that the notes do not list."""
-    unknown = [name for name, figure in figures_of(board).items() if figure["value"] is None]
-    unknown += [name for name, value in board.items() if value is None]
-    _, _, section = notes.partition("## Unknown")
-    section = section.partition("\n## ")[0]
-    yield from (f"{name}: unknown, and not in the notes" for name in unknown if f"`{name}`" not in section)
-
-
-def faults(folder: Path, schema: dict[str, Any]) -> list[str]:
-    """All of it for a real board's folder."""
-    board = json.loads((folder / "board.json").read_text(encoding="utf-8"))
-    shape = list(misfits(board, schema, schema))
-    if shape:
-        return shape
-    notes = (folder / "notes.md").read_text(encoding="utf-8")
-    named = [] if board["name"] == folder.name else [f"name: {board['name']} lies in {folder.name}"]
-    return [*named, *unsourced(board), *unsaid(board, notes)]

@@ -2,10 +2,13 @@
 
 import shutil
 import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.integration.clinic import Clinic
+from tests.integration.batch_desk import Running
+from tests.integration.clinic import Attached, Clinic, attached
 from tests.program import Program, Ran, program
 
 from bztoken.home import Home
@@ -88,3 +91,42 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lost answers are asked for again soon, so that a test of many faults does not take minutes."""
     monkeypatch.setattr(token_link, "TIMEOUT_S", 0.2)
     monkeypatch.setattr(token_link, "WAKE_S", 1.0)
+
+
+@pytest.fixture(scope="session")
+def made_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty registry, to be copied."""
+    home = Home(tmp_path_factory.mktemp("made") / "home")
+    create_registry(home)
+    return home.path
+
+
+@pytest.fixture
+def home(made_home: Path, tmp_path: Path) -> Iterator[Home]:
+    """A registry of its own for a test, without tokens; programs that a failed test left running end with it."""
+    shutil.copytree(made_home, tmp_path / "home")
+    yield Home(tmp_path / "home")
+    for run in Running.started:
+        run.process.kill()
+        run.process.communicate()
+    Running.started.clear()
+
+
+@pytest.fixture
+def desk_cli(home: Home, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Program:
+    """The console script's own entry on that registry."""
+    return partial(program(monkeypatch, capfd), home.path)
+
+
+@pytest.fixture
+def six(tmp_path: Path) -> Iterator[Attached]:
+    """Blank tokens that are plugged in."""
+    with attached(tmp_path / "blank", 6) as there:
+        yield there
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[Attached]:
+    """Fewer of them."""
+    with attached(tmp_path / "blank", 2) as there:
+        yield there

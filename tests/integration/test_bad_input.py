@@ -92,7 +92,7 @@ def test_a_blank_token_is_not_synced(clinic: Clinic, cli: Cli, tmp_path: Path) -
         port = there.ports["blank-1"]
         assert_one_sentence(cli("sync", "--port", port), "is not provisioned")
         assert_one_sentence(cli("case", "add", "--name", "F0", "--port", port), "is not provisioned")
-        assert_one_sentence(cli("fleet", "press", "nobody", "--from", tmp_path / "blank"), "no such token")
+        assert_one_sentence(cli("fleet", "press", "nobody", "--from", tmp_path / "blank"), "give one of blank-1")
 
 
 def test_a_token_is_provisioned_once_and_under_a_free_label(clinic: Clinic, cli: Cli, tmp_path: Path) -> None:

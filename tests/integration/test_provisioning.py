@@ -1,6 +1,7 @@
 """A token and its row in the registry: wherever handing over the keys is cut, none is lost and none is doubled."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.integration.stranger import ask, cable, refusal
 
 from bztoken.errors import LinkError, RegistryError
 from bztoken.link import requests
+from bztoken.link.token_link import Info, TokenLink
 from bztoken.provision import provision
 from bztoken.registry import tokens
 from bztoken.registry.database import open_registry
@@ -124,3 +126,39 @@ def test_new_keys_for_a_token_that_has_some_are_refused(clinic_of_an: Clinic) ->
     with attached(clinic_of_an.fleet) as there:
         asyncio.run(run(there.ports["Bà An"]))
         assert sync(clinic_of_an.home, there.ports["Bà An"], quiet).pages_new > 0
+
+
+def test_a_token_that_is_still_writing_over_its_flash_is_left_to_it(clinic_of_an: Clinic) -> None:
+    clinic = clinic_of_an
+    with open_registry(clinic.home) as registry, registry.read() as session:
+        uid = tokens.by_known_label(session, "Bà An").uid
+    with attached(clinic.fleet) as there:
+        port = there.ports["Bà An"]
+        asyncio.run(clinic.command(port, messages.CMD_WIPE, u=uid))
+        info = wait_for(port, lambda info: not info.provisioned)
+        assert info.erasing
+        with open_registry(clinic.home) as registry, registry.write() as session:
+            tokens.wiped(session, tokens.by_known_label(session, "Bà An"), int(time.time()))
+        with pytest.raises(
+            LinkError, match="still writes over what was deleted when it was wiped: leave it plugged in"
+        ):
+            provision(clinic.home, port, EM)
+        assert EM not in labels(clinic)
+
+
+def wait_for(port: str, is_so: Callable[[Info], bool]) -> Info:
+    """What the token says as soon as it is so; it restarts meanwhile."""
+
+    async def ask() -> Info:
+        async with TokenLink(port) as link:
+            return await link.info()
+
+    until_s = time.monotonic() + 40
+    while time.monotonic() < until_s:
+        try:
+            info = asyncio.run(ask())
+        except LinkError:
+            continue
+        if is_so(info):
+            return info
+    raise AssertionError("it never came")

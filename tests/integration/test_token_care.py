@@ -76,7 +76,19 @@ def test_the_notice_is_shown_until_it_is_cleared(clinic_of_an: Clinic, cli: Cli)
 def test_two_new_tokens_examine_themselves_and_hear_each_other(clinic: Clinic, cli: Cli, tmp_path: Path) -> None:
     with attached(tmp_path / "blank", 2) as there:
         one, other = there.ports.values()
-        site = cli("provision", "--port", other, "--label", "Chợ", "--role", "site", "--profile", "continuous")
+        site = cli(
+            "provision",
+            "--port",
+            other,
+            "--label",
+            "Chợ",
+            "--role",
+            "site",
+            "--place",
+            "Chợ",
+            "--profile",
+            "continuous",
+        )
         assert "Settings: profile continuous, broadcasts bluezone" in site.out and "keeps 21 days" in site.out
         done = cli("provision", "--port", one, "--label", "Bà Em", "--profile", "windowed", "--json").document()
         assert done["settings"]["profile"] == "windowed"

@@ -100,10 +100,14 @@ def test_a_token_handed_out_again_is_another_one(clinic: Clinic, cli: Cli) -> No
         assert cli("sync", "--port", port).code == 0
         before = clinic.auth_key(CU)
         done = cli("token", "reissue", "--port", port, "--label", CU, "--role", "site", "--yes", "--json")
+        assert done.code == 2 and "add --place" in done.err and not is_blank(cli, port)
+        done = cli(
+            *f"token reissue --port {port} --role site --yes --json --label".split(), CU, "--place", "Chợ Yên Bái"
+        )
         assert done.document() == {"label": CU, "role": "site", "before": CU, "pages_lost": 0}
         assert clinic.auth_key(CU) != before
         now = cli("token", "show", CU, "--port", port, "--json").document()
-        assert (now["role"], now["status"]["role"]) == ("site", "site")
+        assert (now["role"], now["status"]["role"], now["place"]) == ("site", "site", "Chợ Yên Bái")
         assert now["status"]["boots"] > 2  # counted on: boot and sequence name a page for ever
         assert cli("sync", "--port", port).code == 0
         assert before not in clinic.image(CU).read_bytes()
@@ -200,11 +204,12 @@ def test_a_revoked_token_is_read_by_nobody_and_may_be_wiped(clinic_of_an: Clinic
         assert "bztoken sync" not in wipe.err
         cli("token", "restore", AN)
         assert cli("sync", "--port", port).code == 0
-        cli("token", "revoke", AN)
+        cli("token", "revoke", AN, "--reason", "broken")
         assert cli("token", "wipe", "--port", port, "--yes").code == 0
         assert is_blank(cli, port)
     assert [event for event, _ in happened(cli, f"{AN} (wiped 1)")] == [
         "revoked",
+        "seen though revoked",  # three times within an hour
         "restored",
         "revoked",
         "wipe begun",

@@ -193,8 +193,10 @@ def test_what_must_not_be_sent_is_told_before_the_cable_is_opened(
             "was changed after it was signed",
         ),
         ("cut.bza", content[: len(content) // 2], "cut short"),
-        ("other.bza", b"BZXX" + content[4:], "is no application archive of this format"),
+        ("other.bza", b"BZXX" + content[4:], "is no application archive: "),
+        ("later.bza", b"BZAP\xff" + content[5:], "is no application archive of this format"),
         ("empty.bza", b"", "cut short"),
+        ("my.key", b"-----BEGIN", "this is no application archive: name a file"),
     ):
         path = tmp_path / name
         path.write_bytes(raw)

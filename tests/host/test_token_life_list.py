@@ -1,0 +1,110 @@
+"""A list of who gets which token: all of it or nothing; wrong lines are told by their numbers, never by names."""
+
+from pathlib import Path
+
+import pytest
+from tests.host.test_token_life import GATE, HOLDER, LABEL, MARKET, OTHER, happened, rows, two
+from tests.program import Program
+
+from bztoken.formats.batch_csv import COLUMNS
+from bztoken.formats.issue_list import KINDS, MAX_FILE_BYTES
+from bztoken.formats.issue_list import LABEL as LABEL_COLUMN
+from bztoken.home import Home
+from bztoken.registry import events
+
+__all__ = ["two"]
+
+
+@pytest.fixture(autouse=True)
+def operator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(events.OPERATOR_VARIABLE, "desk 2")
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Path:
+    return tmp_path / "buổi sáng.csv"
+
+
+GOOD = {
+    "commas": f"label,person,site\n{LABEL},{HOLDER},\n{GATE},,{MARKET}\n",
+    "semicolons, as a spreadsheet marks it": f"\ufefflabel;person;site\r\n{LABEL};{HOLDER};\r\n{GATE};;{MARKET}\r\n",
+    "tabs": f"label\tperson\tsite\n{LABEL}\t{HOLDER}\n{GATE}\t\t{MARKET}",
+    "a filled-in list of a batch": (
+        f'number,label,role,Person,note,site\n17,{LABEL},person,"{HOLDER}","a,b\nc",\n\n18,{GATE},site,,,"{MARKET}"\n'
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_everybody_on_the_list_gets_theirs(cli: Program, listed: Path, two: None, name: str) -> None:
+    listed.write_text(GOOD[name], encoding="utf-8", newline="")
+    ran = cli("token", "issue", "--from", listed, "--json")
+    assert (ran.code, ran.document()) == (0, {"issued": 2, "issued_before": 0, "without_holder": 0})
+    assert [cli("token", "show", label, "--json").document()["issues"][0]["holder"] for label in (LABEL, GATE)] == [
+        HOLDER,
+        MARKET,
+    ]
+    assert happened(cli, LABEL) == [("issued", "desk 2", "to a person")]
+
+
+def test_a_list_that_grows_may_be_repeated(cli: Program, home: Home, listed: Path, two: None) -> None:
+    listed.write_text(f"label,person,site\n{LABEL},{HOLDER},\n{GATE},,\n", encoding="utf-8")
+    first = cli("token", "issue", "--from", listed)
+    assert first.out == "Issued 1 tokens (1 lines name nobody).\n"
+    listed.write_text(f"label,person,site\n{LABEL},{HOLDER},\n{GATE},,{MARKET}\n", encoding="utf-8")
+    assert cli("token", "issue", "--from", listed).out == "Issued 1 tokens (1 were issued so before).\n"
+    before = rows(home)
+    assert cli("token", "issue", "--from", listed).out == "Issued 0 tokens (2 were issued so before).\n"
+    assert rows(home) == before
+
+
+WRONG = {
+    "unknown label": (f"label,person\n{LABEL},{HOLDER}\nYB-9,{OTHER}\n", "line 3: no token of this registry"),
+    "the same token twice": (
+        f"label,person\n{LABEL},{HOLDER}\n {LABEL} ,{OTHER}\n",
+        "line 3: this token is in line 2 already",
+    ),
+    "a person for a site": (
+        f"label,person\n{LABEL},{HOLDER}\n{GATE},{OTHER}\n",
+        "line 3: this token is that of a site",
+    ),
+    "two wrong lines": (
+        f"label,person\nYB-9,{OTHER}\n{LABEL},{HOLDER}\n{GATE},{OTHER}\n",
+        "line 2: no token of this registry has this label: `bztoken token list` shows them all; also wrong: line 4",
+    ),
+    "a person and a site": (f"label,person,site\n{LABEL},{HOLDER},{MARKET}\n", "line 2: this line names a person and"),
+    "no label": (f"label,person\n,{HOLDER}\n", "line 2: this line has no label"),
+    "no heading": (f"{LABEL},{HOLDER}\n", "line 1: the first line names the columns"),
+    "no holders' column": (f"label,name\n{LABEL},{HOLDER}\n", "line 1: the first line names the columns"),
+    "a column twice": (f"label,person,person\n{LABEL},{HOLDER},{OTHER}\n", "line 1: a column is there twice"),
+    "a name that cannot be": (f'label,person\n{LABEL},"a\nb"\n', "line 3: a label or name is one line"),
+    "open quotation marks": (f'label,person\n{LABEL},"{HOLDER}\n', "line 2: the quotation marks"),
+    "empty": ("", "line 1: the first line names the columns"),
+    "only a heading": ("label,person\n", "the list is empty"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_list_with_a_wrong_line_changes_nothing(cli: Program, home: Home, listed: Path, two: None, name: str) -> None:
+    content, says = WRONG[name]
+    listed.write_text(content, encoding="utf-8")
+    before = rows(home)
+    ran = cli("token", "issue", "--from", listed)
+    assert (ran.code, ran.out, len(ran.err.splitlines())) == (1, "", 1), ran.err
+    assert says in ran.err and rows(home) == before
+    assert not any(name in ran.err for name in (HOLDER, OTHER, MARKET))
+
+
+def test_the_list_of_a_batch_may_be_filled_in() -> None:
+    assert LABEL_COLUMN in COLUMNS and not set(KINDS) & set(COLUMNS)
+
+
+def test_what_is_no_such_file_is_told(cli: Program, home: Home, listed: Path, two: None) -> None:
+    before = rows(home)
+    missing = cli("token", "issue", "--from", listed)
+    assert missing.code == 1 and "no such file" in missing.err
+    listed.write_bytes("label,person\nBà".encode("utf-16"))
+    assert "not in UTF-8: save it as `CSV UTF-8`" in cli("token", "issue", "--from", listed).err
+    listed.write_bytes(b"x" * (MAX_FILE_BYTES + 1))
+    assert "longer than 4 MiB" in cli("token", "issue", "--from", listed).err
+    assert rows(home) == before
