@@ -26,9 +26,30 @@ setup: $(STAMP) ## make .venv and install the locked packages and the project in
 demo: setup ## run the demonstration on virtual tokens; results go to .demo
 	$(BIN)/bztoken demo --out .demo
 
+# BUILD=development for a developer's board, IMAGE=FILE for an image that is not kept, RECORD=FILE for a line about the
+# board in that file, FORCE=1 to write over a token.
+.PHONY: flash
+flash: setup ## write MicroPython and the firmware to the board BOARD at PORT: make flash BOARD=esp32-devkit PORT=/dev/ttyUSB0
+	@test -n "$(BOARD)" -a -n "$(PORT)" || { echo "Name both: make flash BOARD=esp32-devkit PORT=/dev/ttyUSB0"; exit 2; }
+	$(BIN)/bztoken flash --board "$(BOARD)" --port "$(PORT)" $(if $(BUILD),--build "$(BUILD)") $(if $(IMAGE),--image "$(IMAGE)") \
+		$(if $(RECORD),--record "$(RECORD)") $(if $(FORCE),--force)
+
+# BOARD: where the board cannot tell what it is.
+.PHONY: deploy
+deploy: setup ## copy what differs of the firmware to a developer's board: make deploy PORT=/dev/ttyUSB0
+	@test -n "$(PORT)" || { echo "Name the port of a board with the development build: make deploy PORT=/dev/ttyUSB0"; exit 2; }
+	$(BIN)/bztoken deploy --port "$(PORT)" $(if $(BOARD),--board "$(BOARD)")
+
 .PHONY: test
 test: setup check ## run every check and every test
 	$(BIN)/pytest
+
+# PORT: of a blank token; NEIGHBOUR: of a second one beside it; HANDS=--hands: somebody looks and presses; LONG=--long;
+# RECORD="--record --micropython v1.29.0 --by NAME": write down what was found (tests/README.md "On a board").
+.PHONY: test-device
+test-device: setup ## run tests/device on a real board: make test-device PORT=/dev/ttyUSB0 [NEIGHBOUR=..]
+	@test -n "$(PORT)" || { echo "Name the port of a blank token: make test-device PORT=/dev/ttyUSB0"; exit 2; }
+	$(BIN)/pytest tests/device --board="serial:$(PORT)" $(if $(NEIGHBOUR),--neighbour="serial:$(NEIGHBOUR)") $(HANDS) $(LONG) $(RECORD)
 
 .PHONY: check
 check: format-check lint types types-firmware compile imports lock-check ## run every check that needs no test run
@@ -65,7 +86,7 @@ imports: setup ## check which package imports which
 
 .PHONY: lock
 lock: setup ## write the lock file anew from pyproject.toml (needs the network)
-	$(BIN)/uv pip compile pyproject.toml --quiet --extra virtual --extra dev --generate-hashes \
+	$(BIN)/uv pip compile pyproject.toml --quiet --extra desk --extra virtual --extra dev --generate-hashes \
 		--python-version 3.11 --no-header --no-annotate --output-file $(LOCK)
 
 .PHONY: lock-check
@@ -79,6 +100,10 @@ bench-token: setup ## measure the token against its targets; writes tests/bench/
 .PHONY: bench-sync
 bench-sync: setup ## measure the sync against its targets; writes tests/bench/results/sync.md (15 minutes)
 	$(BIN)/python tests/bench/bench_sync.py
+
+.PHONY: bench-provision
+bench-provision: setup ## measure how long a batch of a hundred tokens takes; writes tests/bench/results/provision.md
+	$(BIN)/python tests/bench/bench_provision.py
 
 .PHONY: clean
 clean: ## remove what checks, tests and the demonstration left behind; .venv stays
