@@ -14,8 +14,8 @@ from bztoken.desk.application_build import Arch
 from bztoken.desk.board_files import Build
 from bzvirtual.application import compile_file
 from bzvirtual.attach import attach
-from bzvirtual.process import FLASH_BYTES
 from bzvirtual.realtime import order
+from bzvirtual.token_folder import FLASH_BYTES
 from bzwire import cbor, messages, smp
 
 PROMPTS = (b">>> ", b"raw REPL", b'Type "help()"', b"R\x01")

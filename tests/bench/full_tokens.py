@@ -18,7 +18,7 @@ from bztoken.home import Home
 from bztoken.registry import tokens
 from bztoken.registry.database import create_registry, open_registry
 from bzvirtual.fleet import Manifest, Member
-from bzvirtual.process import TokenFolder
+from bzvirtual.token_folder import TokenFolder
 from bzwire import keys, page
 
 WINDOWS_A_DAY = 288

@@ -14,7 +14,8 @@ from bzvirtual.desk import Desk, Identity
 from bzvirtual.errors import TokenDied, VirtualBoardError
 from bzvirtual.ether import Ether, Station
 from bzvirtual.lockstep import Lockstep
-from bzvirtual.process import FIRMWARE_HEAP_BYTES, TokenFolder, TokenProcess
+from bzvirtual.process import FIRMWARE_HEAP_BYTES, TokenProcess
+from bzvirtual.token_folder import TokenFolder
 from bzwire import cbor, keys, messages, smp
 from bzwire.errors import WireError
 

@@ -19,7 +19,8 @@ from bzvirtual.channel import Channel
 from bzvirtual.desk import Desk, Identity, identities_from_seed
 from bzvirtual.ether import Broadcast, Ether, Station
 from bzvirtual.lockstep import Lockstep, Token
-from bzvirtual.process import FIRMWARE_HEAP_BYTES, TokenFolder, TokenProcess
+from bzvirtual.process import FIRMWARE_HEAP_BYTES, TokenProcess
+from bzvirtual.token_folder import TokenFolder
 from bzvirtual.world import Position
 from bzwire import cbor, keys, messages, smp
 from bzwire.errors import Malformed

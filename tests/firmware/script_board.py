@@ -12,7 +12,8 @@ from bzvirtual.channel import Channel
 from bzvirtual.errors import TokenDied
 from bzvirtual.ether import Ether, Station
 from bzvirtual.lockstep import Lockstep
-from bzvirtual.process import TokenFolder, TokenProcess
+from bzvirtual.process import TokenProcess
+from bzvirtual.token_folder import TokenFolder
 
 # A program that ended would be a dead token; this one has said all and waits for the power to go.
 THE_END = "\nprint('end of script')\nimport time\nwhile True:\n    time.sleep(86400)\n"

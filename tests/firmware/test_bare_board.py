@@ -8,8 +8,8 @@ import pytest
 from tests.synthetic_image import IMAGE_AT, PARTITIONS, image
 
 from bzvirtual.bare_board import MIB, BareBoard, file_system
-from bzvirtual.process import TokenFolder, mac_of
 from bzvirtual.rom_loader import SYNC
+from bzvirtual.token_folder import TokenFolder, mac_of
 
 PATIENCE_S = 20
 

@@ -15,8 +15,9 @@ from tests.firmware.script_board import ScriptBoard
 
 from bzvirtual.channel import Channel
 from bzvirtual.ether import Ether, Station
-from bzvirtual.process import TokenFolder, TokenProcess
+from bzvirtual.process import TokenProcess
 from bzvirtual.realtime import Port, RealTimeFleet, order
+from bzvirtual.token_folder import TokenFolder
 
 SCRIPT = """
 import esp32, machine, select, sys, time

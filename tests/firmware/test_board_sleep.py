@@ -12,7 +12,8 @@ from bzvirtual.channel import Channel
 from bzvirtual.errors import TokenDied
 from bzvirtual.ether import Ether, Station
 from bzvirtual.lockstep import Lockstep
-from bzvirtual.process import TokenFolder, TokenProcess
+from bzvirtual.process import TokenProcess
+from bzvirtual.token_folder import TokenFolder
 from bzvirtual.usage import Usage
 
 Board = Callable[..., ScriptBoard]

@@ -17,7 +17,7 @@ from tests.firmware.clock_watch import (
 
 from bzvirtual import application
 from bzvirtual.application import BOARD, Application
-from bzvirtual.process import HARD_RESET, POWER_ON
+from bzvirtual.token_folder import HARD_RESET, POWER_ON
 from bzwire import messages
 from bzwire.page import CLOCK_KEPT, CLOCK_RTC, CLOCK_UNSET, STATE_CLOCK_REPAIRED, PageHeader
 

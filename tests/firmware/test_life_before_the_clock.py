@@ -5,7 +5,7 @@ keeps it alive, a power cut does not.
 import pytest
 from tests.firmware.bench import GREEN_PIN, RED_PIN, SECOND_US, Bench, Wearer
 
-from bzvirtual.process import POWER_ON
+from bzvirtual.token_folder import POWER_ON
 from bzwire import cbor, messages, smp
 from bzwire.page import CLOCK_KEPT, CLOCK_SET, CLOCK_UNSET
 

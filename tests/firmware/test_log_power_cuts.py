@@ -10,7 +10,7 @@ import pytest
 from tests.firmware.bench import START_S, Bench, Flash, Wearer
 from tests.firmware.script_board import ScriptBoard
 
-from bzvirtual.process import POWER_ON
+from bzvirtual.token_folder import POWER_ON
 from bzwire.page import split_pages
 
 # Appends pages of growing size over several days, acknowledges some, and says each that is safe.

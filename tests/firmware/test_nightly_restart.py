@@ -4,7 +4,7 @@ import pytest
 from tests.firmware.bench import SECOND_US, START_S, Bench, Wearer
 
 from bzvirtual.ether import Broadcast
-from bzvirtual.process import HARD_RESET
+from bzvirtual.token_folder import HARD_RESET
 from bzwire import messages
 
 HOUR_S = 3600

@@ -7,7 +7,7 @@ from tests.firmware.bench import BLUE_PIN, BUTTON_PIN, BUZZER_PIN, GREEN_PIN, RE
 
 from bzvirtual.application import Application
 from bzvirtual.errors import TokenDied
-from bzvirtual.process import POWER_ON
+from bzvirtual.token_folder import POWER_ON
 from bzwire import messages
 from bzwire.page import CLOCK_KEPT
 

@@ -16,9 +16,10 @@ from tests.firmware.script_board import ScriptBoard
 
 from bzvirtual.channel import Channel
 from bzvirtual.ether import Ether, Station
-from bzvirtual.process import TokenFolder, TokenProcess
+from bzvirtual.process import TokenProcess
 from bzvirtual.realtime import Port, RealTimeFleet, order
 from bzvirtual.serial_line import LUMP_BYTES, STEP_NS, Direction
+from bzvirtual.token_folder import TokenFolder
 
 # "s N B": says N numbered lines of B bytes. "d N B": the same, while it counts what it hears. Then it reports, also how
 # long its longest write has taken since it began.

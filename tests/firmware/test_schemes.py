@@ -9,7 +9,7 @@ from tests.firmware.bench import BUTTON_PIN, SECOND_US, START_DAY, START_S, Benc
 
 from bztoken.crypto import aes_ecb
 from bzvirtual.application import Application
-from bzvirtual.process import HARD_RESET
+from bzvirtual.token_folder import HARD_RESET
 from bzwire import bluezone, gaen, messages
 from bzwire.page import KIND_BLUEZONE, KIND_GAEN, Record
 

@@ -9,7 +9,7 @@ import pytest
 from tests.firmware.bench import START_S, Bench, Wearer
 from tests.firmware.script_board import ScriptBoard
 
-from bzvirtual.process import HARD_RESET, POWER_ON
+from bzvirtual.token_folder import HARD_RESET, POWER_ON
 from bzwire import messages, smp
 from bzwire.page import CLOCK_SET, CLOCK_UNSET
 

@@ -9,7 +9,7 @@ from tests.firmware.bench import DAY_S, SECOND_US, SECTOR_BYTES, START_DAY, STAR
 
 from bzvirtual.application import Application
 from bzvirtual.errors import TokenDied
-from bzvirtual.process import HARD_RESET, POWER_ON
+from bzvirtual.token_folder import HARD_RESET, POWER_ON
 from bzwire import cbor, messages
 from bzwire.page import split_pages
 

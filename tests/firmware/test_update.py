@@ -12,7 +12,8 @@ from bzfw import VERSION
 from bztoken.formats.application_archive import pack
 from bztoken.update import DATA_BYTES
 from bzvirtual.application import Application
-from bzvirtual.process import FIRMWARE_HEAP_BYTES, POWER_ON
+from bzvirtual.process import FIRMWARE_HEAP_BYTES
+from bzvirtual.token_folder import POWER_ON
 from bzwire import cbor, errors, messages, smp
 
 NEWER = "9.1.0"

@@ -9,7 +9,7 @@ from tests.firmware.updates import Sent, runs, slot_state
 from bzfw import VERSION
 from bzvirtual.application import Application
 from bzvirtual.errors import TokenDied
-from bzvirtual.process import POWER_ON
+from bzvirtual.token_folder import POWER_ON
 
 LOST_POWER = (TokenDied, OSError, Refused)  # what a station sees of it
 POINTS = 12

@@ -11,7 +11,7 @@ from tests.firmware.updates import runs, slot_state
 
 from bzfw import VERSION
 from bzvirtual.application import Application
-from bzvirtual.process import POWER_ON
+from bzvirtual.token_folder import POWER_ON
 from bzwire import errors, messages
 
 NEWER = "9.1.0"

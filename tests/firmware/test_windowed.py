@@ -27,7 +27,7 @@ from tests.firmware.windows import (
 )
 
 from bzvirtual.application import Application
-from bzvirtual.process import HARD_RESET
+from bzvirtual.token_folder import HARD_RESET
 from bzwire import bluezone, messages
 from bzwire.page import STATE_SITE, STATE_WINDOWED
 

@@ -6,7 +6,7 @@ from littlefs import LittleFS
 from tests.integration.clinic import SECTOR_BYTES
 
 from bzvirtual.fleet import Manifest, Member
-from bzvirtual.process import TokenFolder
+from bzvirtual.token_folder import TokenFolder
 
 BOARD = "board"
 _MARK = "/development"

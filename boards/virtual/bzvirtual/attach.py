@@ -13,8 +13,9 @@ from .channel import Channel
 from .errors import FleetError
 from .ether import Ether, Station
 from .fleet import Member, open_manifest
-from .process import TokenFolder, TokenProcess, mac_of
+from .process import TokenProcess
 from .realtime import RealTimeFleet, is_attached
+from .token_folder import TokenFolder, mac_of
 from .world import Position
 
 DESK_M = 0.2

@@ -12,8 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from .errors import FleetError
-from .process import TokenFolder
 from .rom_loader import GO, SYNC
+from .token_folder import TokenFolder
 
 # From where a chip boots, where it is not 0: ESP-IDF, CONFIG_BOOTLOADER_OFFSET_IN_FLASH.
 BOOT_AT = {"esp32": 0x1000}

@@ -23,9 +23,10 @@ from .errors import FleetError
 from .ether import Broadcast, Ether, Station
 from .lockstep import Lockstep, Token
 from .phone import TX_POWER_DBM, IPhone, Phone
-from .process import TokenFolder, TokenProcess, mac_of
+from .process import TokenProcess
 from .settings import tell_settings
 from .sniffer import Sniffer
+from .token_folder import TokenFolder, mac_of
 from .world import Person
 
 SECOND_US = 1_000_000

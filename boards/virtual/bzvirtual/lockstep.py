@@ -15,7 +15,8 @@ from bzwire import smp
 from .device import pipe
 from .errors import TokenDied
 from .ether import Ether, Packet, Station
-from .process import EPOCH_2000_US, HARD_RESET, POWER_ON, Command, TokenProcess
+from .process import EPOCH_2000_US, Command, TokenProcess
+from .token_folder import HARD_RESET, POWER_ON
 from .usage import Meter, Usage
 
 AHEAD_US = 20_000_000  # how far a token that does not listen may run ahead: bounds what the air must remember

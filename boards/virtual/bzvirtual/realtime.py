@@ -23,8 +23,9 @@ from .errors import FleetError, TokenDied
 from .ether import Ether, Station
 from .lockstep import apply_command, result_event
 from .port_links import PortLinks
-from .process import HARD_RESET, SOFT_RESET, TokenProcess
+from .process import TokenProcess
 from .serial_line import Line, Uart, UsbSerialJtag
+from .token_folder import HARD_RESET, SOFT_RESET
 
 TICK_NS = 50_000_000
 SOCKET_NAME = "control.sock"

@@ -34,8 +34,8 @@ from bzvirtual.desk import Identity, identities_from_seed
 from bzvirtual.errors import VirtualBoardError
 from bzvirtual.fleet import FleetRun, RunResult, require_empty
 from bzvirtual.port_links import FOLDER as PORT_LINKS
-from bzvirtual.process import FLASH_BYTES
 from bzvirtual.realtime import Port, RealTimeFleet
+from bzvirtual.token_folder import FLASH_BYTES
 
 DAY_S = 86400
 # A Monday: without --start every run has the same days, so that its files can be compared.

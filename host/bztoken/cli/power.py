@@ -25,8 +25,9 @@ from bzvirtual.channel import Channel
 from bzvirtual.desk import Desk, identities_from_seed
 from bzvirtual.ether import Ether, Station
 from bzvirtual.lockstep import Lockstep, Token
-from bzvirtual.process import TokenFolder, TokenProcess
+from bzvirtual.process import TokenProcess
 from bzvirtual.settings import tell_settings
+from bzvirtual.token_folder import TokenFolder
 from bzvirtual.world import Options, Position
 
 START_S = 1_767_571_200  # 2026-01-05 00:00 UTC, a Monday: every run has the same day

@@ -32,7 +32,7 @@ from bztoken.token_care import read_status
 from bztoken.token_wipe import plan_wipe, wipe
 from bzvirtual import application
 from bzvirtual.attach import attach
-from bzvirtual.process import FLASH_BYTES
+from bzvirtual.token_folder import FLASH_BYTES
 from bzwire import messages
 
 

@@ -20,7 +20,7 @@ from bzvirtual.application import Application
 from bzvirtual.beacon import Beacon
 from bzvirtual.desk import Identity
 from bzvirtual.ether import Station
-from bzvirtual.process import POWER_ON
+from bzvirtual.token_folder import POWER_ON
 from bzvirtual.world import Position
 from bzwire import cbor, messages, smp
 from bzwire.page import read_header, split_pages
