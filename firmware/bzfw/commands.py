@@ -88,6 +88,8 @@ class Commands:
             "rb": messages.MAX_READ_BYTES,
             "mp": getattr(sys.implementation, "_mpy", 0),
         }
+        if self._token.identity is None:
+            found["hw"] = self._token.hal.hardware_id()
         if self._token.erasing:
             found["er"] = True
         if exists(DEVELOPMENT_PATH):

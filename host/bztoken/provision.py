@@ -177,6 +177,7 @@ class ProvisionDesk:
         uid = secrets.token_bytes(keys.UID_BYTES)
 
         def reserve(session: Session) -> _Row:
+            devices.require_settled(session, info.hardware)
             return _Row.of(self._naming.reserve(session, uid, info.board, int(time.time())))
 
         row = await self._write(reserve)

@@ -37,7 +37,8 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class WipePlan:
     """What a wipe would do. pages_lost: on the token and not here; is_blank: the token has forgotten already;
-    is_trusted: its log could be read before; is_development: it is a developer's board; place: of a site.
+    is_trusted: its log could be read before; is_development: it is a developer's board; place: of a site; hardware: its
+    board's number, empty while that is not told.
     """
 
     token_id: int
@@ -48,6 +49,7 @@ class WipePlan:
     is_trusted: bool = True
     is_development: bool = False
     place: str | None = None
+    hardware: bytes = b""
 
 
 def plan_wipe(home: Home, port: str) -> WipePlan:
@@ -83,14 +85,11 @@ def hand_out_again(
     home: Home, port: str, plan: WipePlan, label: str, role: str, place: str | None = None
 ) -> Provisioned:
     """Give the wiped token a new identity under a label; both rows say so. Raises LinkError or RegistryError."""
+    cure = "plug that one in and run `bztoken provision`, for it has forgotten already"
+    _require_same_board(port, asyncio.run(_info(port)), plan.hardware, cure)
     done = provision(home, port, label, role, place=place, may_be_development=plan.is_development)
     with open_registry(home) as registry, registry.write() as session:
         old, new = session.get_one(Token, plan.token_id), tokens.by_known_label(session, label)
-        if None not in (old.device_id, new.device_id) and old.device_id != new.device_id:
-            raise LinkError(
-                "Another board than the one that was wiped was plugged in meanwhile, and is provisioned now: look for "
-                "the first one, and see with `bztoken info` that it is blank."
-            )
         now_s = int(time.time())
         events.record(session, old, events.REISSUED, now_s, f"is now token {new.id}")
         events.record(session, new, events.REISSUED, now_s, f"was token {old.id}")
@@ -100,15 +99,7 @@ def hand_out_again(
 async def _plan(home: Home, registry: Registry, port: str) -> WipePlan:
     info = await _info(port)
     if not info.provisioned:
-        with registry.read() as session:
-            token = _waited_for(session, info.board)
-            if token is None:
-                raise LinkError(
-                    f"The token at {port} is blank: there is nothing to wipe; `bztoken provision` gives it an identity."
-                )
-            return WipePlan(
-                token.id, token.label, token.role, 0, True, is_development=info.development, place=token.place
-            )
+        return _plan_of_blank(registry, port, info)
     async with connect(home, registry, port, must_be_trusted=False) as known:
         await _require_wipe(known)
         status = await known.link.command(messages.CMD_STATUS)
@@ -121,7 +112,35 @@ async def _plan(home: Home, registry: Registry, port: str) -> WipePlan:
         lost = end - max(first, min(acknowledged + 1, stored))
         is_trusted = tokens.is_trusted(token)
         return WipePlan(
-            token.id, token.label, token.role, max(0, lost), False, is_trusted, info.development, token.place
+            token.id,
+            token.label,
+            token.role,
+            pages_lost=max(0, lost),
+            is_blank=False,
+            is_trusted=is_trusted,
+            is_development=info.development,
+            place=token.place,
+            hardware=devices.told(status),
+        )
+
+
+def _plan_of_blank(registry: Registry, port: str, info: Info) -> WipePlan:
+    """To finish what was begun. Raises LinkError when no token was told to forget and waited for."""
+    with registry.read() as session:
+        token = _waited_for(session, info)
+        if token is None:
+            raise LinkError(
+                f"The token at {port} is blank: there is nothing to wipe; `bztoken provision` gives it an identity."
+            )
+        return WipePlan(
+            token.id,
+            token.label,
+            token.role,
+            pages_lost=0,
+            is_blank=True,
+            is_development=info.development,
+            place=token.place,
+            hardware=info.hardware,
         )
 
 
@@ -144,16 +163,20 @@ async def _info(port: str) -> Info:
         return await link.info()
 
 
-def _waited_for(session: Session, board: str) -> Token | None:
-    """The token of such a board that was told to forget and was not seen since; None when it is not the only one."""
+def _waited_for(session: Session, info: Info) -> Token | None:
+    """The token of such a board that was told to forget and was not seen since; None when it is not the only one. Where
+    boards told their numbers, it is the one of this board.
+    """
     last = select(func.max(TokenEvent.id)).group_by(TokenEvent.token_id)
     query = (
         select(Token)
         .join(TokenEvent, TokenEvent.token_id == Token.id)
-        .where(TokenEvent.id.in_(last), TokenEvent.event == events.WIPE_BEGUN, Token.board == board)
+        .where(TokenEvent.id.in_(last), TokenEvent.event == events.WIPE_BEGUN, Token.board == info.board)
         .where(func.coalesce(Token.last_seen_s, 0) <= TokenEvent.at_s)
     )
-    found = list(session.scalars(query))
+    device = devices.by_hardware(session, info.hardware)
+    may_be = {None} if device is None else {None, device.id}
+    found = [token for token in session.scalars(query) if not info.hardware or token.device_id in may_be]
     return found[0] if len(found) == 1 else None
 
 
@@ -163,7 +186,7 @@ async def _wipe(home: Home, registry: Registry, port: str, plan: WipePlan) -> No
             if known.token_id != plan.token_id:
                 raise LinkError("Another token was plugged in meanwhile: nothing was wiped, start again.")
             await _tell(registry, known)
-        await _wait_until_blank(port)
+        await _wait_until_blank(port, plan.hardware)
     with registry.write() as session:
         tokens.wiped(session, session.get_one(Token, plan.token_id), int(time.time()))
 
@@ -186,15 +209,16 @@ async def _tell(registry: Registry, known: KnownToken) -> None:
         return
 
 
-async def _wait_until_blank(port: str) -> None:
-    """Raises LinkError when the token is gone, or goes on holding its identity."""
+async def _wait_until_blank(port: str, hardware: bytes) -> None:
+    """Raises LinkError when the token is gone, goes on holding its identity, or another board is blank in its place."""
     heard_s = time.monotonic()
     until_s = heard_s + WIPE_LIMIT_S
     while time.monotonic() < until_s:
         await asyncio.sleep(POLL_S)
         try:
-            if not (await _info(port)).provisioned:
-                return
+            info = await _info(port)
+            if not info.provisioned:
+                break
             heard_s = time.monotonic()
         except LinkError as error:  # it restarts, and a chip's own USB goes with it for a moment
             if time.monotonic() - heard_s > SILENCE_LIMIT_S:
@@ -202,7 +226,19 @@ async def _wait_until_blank(port: str) -> None:
                     "The token did not come back after it was told to forget: plug it in again and run the same "
                     "command, which finishes what was begun."
                 ) from error
-    raise LinkError("The token still holds its identity: run the same command again, or let a technician erase it.")
+    else:
+        raise LinkError("The token still holds its identity: run the same command again, or let a technician erase it.")
+    cure = "plug that one in and run the same command, which finishes what was begun"
+    _require_same_board(port, info, hardware, cure)
+
+
+def _require_same_board(port: str, info: Info, hardware: bytes, cure: str) -> None:
+    """Raises LinkError for a blank token on another board than the one that was told to forget, as far as both tell."""
+    if info.hardware and hardware and info.hardware != hardware:
+        raise LinkError(
+            f"The blank token at {port} is another board than the one that was told to forget: nothing was done to "
+            f"it; {cure}."
+        )
 
 
 async def _wait_until_erased(port: str) -> bool:

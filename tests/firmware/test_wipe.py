@@ -9,7 +9,7 @@ from tests.firmware.script_board import ScriptBoard
 from tests.firmware.test_update_trial import slots_file
 
 from bzvirtual.application import Application
-from bzvirtual.process import HARD_RESET, POWER_ON
+from bzvirtual.token_folder import HARD_RESET, POWER_ON
 from bzwire import errors, messages
 from bzwire.page import split_pages
 
@@ -85,6 +85,20 @@ def test_nothing_of_whose_it_was_is_left_in_its_flash(bench: Bench) -> None:
     status = wearer.status()
     assert (status["f"], status["rd"], status["no"]) == (1, 14, 0)
     assert status["bo"] == boots + 1  # boot and sequence name a page for ever
+
+
+def test_a_token_tells_its_chips_number_to_strangers_only_while_it_is_blank(bench: Bench) -> None:
+    wearer = bench.hand_out("worn")
+    wearer.plug()
+    number = wearer.token.process.mac
+    assert "hw" not in wearer.plain(messages.CMD_INFO, {})
+    wearer.open_session()
+    assert "hw" not in wearer.plain(messages.CMD_INFO, {})
+    wipe(wearer)
+    wearer.bench.live(120)
+    assert wearer.plain(messages.CMD_INFO, {})["hw"] == number
+    wearer.provision()
+    assert "hw" not in wearer.plain(messages.CMD_INFO, {})
 
 
 def test_what_an_old_file_system_keeps_in_its_first_blocks_is_erased_too(

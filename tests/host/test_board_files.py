@@ -1,5 +1,6 @@
 """What a flashed board carries: compiled files, two of source, the board; one file more makes it a developer's."""
 
+import ast
 import shutil
 from pathlib import Path
 
@@ -40,6 +41,19 @@ def test_one_empty_file_is_all_that_makes_a_developers_board() -> None:
     production, development = built(Build.PRODUCTION), built(Build.DEVELOPMENT)
     assert development == {**production, "development": b""}
     assert "development" not in production
+
+
+@pytest.mark.parametrize("module", ["loader.py", "bzfw/files.py"])
+def test_the_switch_of_a_developers_board_has_one_name(repository: Path, module: str) -> None:
+    """The loader imports nothing of the application, which may be damaged, so both have the name."""
+    (switch,) = built(Build.DEVELOPMENT).keys() - built(Build.PRODUCTION).keys()
+    tree = ast.parse((repository / "firmware" / module).read_text("utf-8"))
+    named = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DEVELOPMENT_PATH"
+    ]
+    assert named == [f"/{switch}"]
 
 
 @pytest.mark.parametrize("arch", list(Arch))

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,7 @@ from bztoken.home import Home
 from bztoken.registry import events, tokens
 from bztoken.registry.database import create_registry, open_registry
 from bztoken.token_wipe import hand_out_again, plan_wipe, wipe
-from bzvirtual.process import TokenFolder
+from bzvirtual.token_folder import TokenFolder
 
 AN, CU = "Bà An", "Bà Cư"
 FIRST, SECOND = "YB-17", "YB-18"
@@ -255,7 +256,8 @@ def test_a_lost_token_that_comes_back_blank_is_told_before_it_becomes_another(cl
         ran = as_("desk 1", line)
         assert_one_sentence(ran, "this board was another token, reported lost on")
         assert f"`bztoken stock show {end}` tells which it was" in ran.err and AN not in ran.err
-        assert as_("desk 1", f"token issue {SECOND} --person", OTHER).code == 1
+        assert as_("desk 1", f"info --port {there.ports[AN]} --json").document()["provisioned"] is False
+        assert SECOND not in [token["label"] for token in as_("anybody", "token list --json").document()["tokens"]]
         (board,) = as_("desk 1", f"stock show {end} --json").document()["boards"]
         assert (board["state"], board["token"]) == ("lost", AN)
         assert as_("desk 1", "token return", AN).code == 0
@@ -307,11 +309,58 @@ def test_a_board_that_was_swapped_between_wiping_and_handing_out_is_told(clinic_
     with attached(clinic_of_an.fleet) as there, attached(tmp_path / "blank", 1) as shelf:
         plan = plan_wipe(clinic_of_an.home, there.ports[AN])
         assert wipe(clinic_of_an.home, there.ports[AN], plan)
-        with pytest.raises(LinkError, match="Another board than the one that was wiped"):
+        with pytest.raises(LinkError, match="another board than the one that was told .* run `bztoken provision`"):
             hand_out_again(clinic_of_an.home, shelf.ports["blank-1"], plan, SECOND, tokens.ROLE_PERSON)
-    with open_registry(clinic_of_an.home) as registry, registry.read() as session:
-        new = tokens.by_known_label(session, SECOND)
-        assert [event.event for event in events.of_token(session, new)] == [events.PROVISIONED]
+        with open_registry(clinic_of_an.home) as registry, registry.read() as session:
+            assert tokens.by_label(session, SECOND) is None
+        assert hand_out_again(clinic_of_an.home, there.ports[AN], plan, SECOND, tokens.ROLE_PERSON).label == SECOND
+
+
+def test_a_blank_board_in_the_place_of_the_one_that_was_wiped_does_not_count(clinic: Clinic, tmp_path: Path) -> None:
+    """The plug changes hands while the token restarts: the port's name leads to another one."""
+    port = tmp_path / "port"
+
+    def told() -> int:
+        return len(rows(clinic.home, "token_events")["token_events"])
+
+    def swap_when_told(before: int) -> None:
+        for _ in range(1000):
+            if told() > before:
+                break
+            time.sleep(0.02)
+        (tmp_path / "other").symlink_to(shelf.ports["blank-1"])
+        (tmp_path / "other").replace(port)
+
+    with attached(clinic.fleet) as there, attached(tmp_path / "blank", 1) as shelf:
+        port.symlink_to(there.ports[AN])
+        plan = plan_wipe(clinic.home, str(port))
+        swap = threading.Thread(target=swap_when_told, args=(told(),))
+        swap.start()
+        with pytest.raises(LinkError, match="another board than the one that was told .* run the same command"):
+            wipe(clinic.home, str(port), plan)
+        swap.join()
+        with open_registry(clinic.home) as registry, registry.read() as session:
+            assert tokens.by_known_label(session, AN).state == tokens.STATE_ACTIVE
+        again = plan_wipe(clinic.home, there.ports[AN])
+        assert (again.is_blank, again.label) == (True, AN)
+        assert wipe(clinic.home, there.ports[AN], again)
+    with open_registry(clinic.home) as registry, registry.read() as session:
+        assert tokens.by_label(session, AN) is None
+
+
+def test_of_two_that_were_told_to_forget_each_blank_board_finishes_its_own(clinic: Clinic) -> None:
+    with attached(clinic.fleet) as there:
+        told = {label: plan_wipe(clinic.home, there.ports[label]).hardware for label in (AN, CU)}
+    with open_registry(clinic.home) as registry, registry.write() as session:
+        for label in told:
+            events.record(session, tokens.by_known_label(session, label), events.WIPE_BEGUN, int(time.time()))
+    for label in told:
+        clinic.image(label).write_bytes(b"\xff" * clinic.image(label).stat().st_size)
+    with attached(clinic.fleet) as there:
+        again = {label: plan_wipe(clinic.home, there.ports[label]) for label in told}
+    assert {label: (plan.is_blank, plan.label, plan.hardware) for label, plan in again.items()} == {
+        label: (True, label, hardware) for label, hardware in told.items()
+    }
 
 
 # -- several people ---------------------------------------------------------------------------------------------------

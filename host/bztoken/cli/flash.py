@@ -34,24 +34,31 @@ LOUD = (
     "flash it again with --build production before you provision it for a wearer."
 )
 
+Board = Annotated[str, typer.Option("--board", help="Which board it is: `bztoken boards list`.")]
+Port = Annotated[str, typer.Option("--port", help="Serial port of the board.")]
+Image = Annotated[Path | None, typer.Option("--image", help="MicroPython image; without it the one kept.")]
+WhichBuild = Annotated[
+    Build, typer.Option("--build", help="production: for wearers; development: the prompt stays, for a desk.")
+]
+Baud = Annotated[int, typer.Option("--baud", min=9600, max=4_000_000, help="Speed of reading and writing.")]
+Force = Annotated[bool, typer.Option("--force", help="Also over a token that was provisioned: what it holds is lost.")]
+AnswerWithin = Annotated[
+    float, typer.Option("--answer-within", min=0, help="Seconds to wait for its first answer; 0: do not ask.")
+]
+Record = Annotated[
+    Path | None, typer.Option("--record", help="Append a line about this board to a file, for the stock.")
+]
+
 
 def flash(
-    board: Annotated[str, typer.Option("--board", help="Which board it is: `bztoken boards list`.")],
-    port: Annotated[str, typer.Option("--port", help="Serial port of the board.")],
-    image: Annotated[Path | None, typer.Option("--image", help="MicroPython image; without it the one kept.")] = None,
-    build: Annotated[
-        Build, typer.Option("--build", help="production: for wearers; development: the prompt stays, for a desk.")
-    ] = Build.PRODUCTION,
-    baud: Annotated[int, typer.Option("--baud", min=9600, max=4_000_000, help="Speed of reading and writing.")] = BAUD,
-    force: Annotated[
-        bool, typer.Option("--force", help="Also over a token that was provisioned: what it holds is lost.")
-    ] = False,
-    answer_within_s: Annotated[
-        float, typer.Option("--answer-within", min=0, help="Seconds to wait for its first answer; 0: do not ask.")
-    ] = ANSWER_WITHIN_S,
-    record: Annotated[
-        Path | None, typer.Option("--record", help="Append a line about this board to a file, for the stock.")
-    ] = None,
+    board: Board,
+    port: Port,
+    image: Image = None,
+    build: WhichBuild = Build.PRODUCTION,
+    baud: Baud = BAUD,
+    force: Force = False,
+    answer_within_s: AnswerWithin = ANSWER_WITHIN_S,
+    record: Record = None,
     as_json: AsJson = False,
 ) -> None:
     """Write MicroPython and the firmware to a board.

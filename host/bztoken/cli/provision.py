@@ -20,66 +20,78 @@ from bztoken.token_settings import Profile, Scheme, Wanted
 
 WITH_BATCH = "With --batch: "
 
+Port = Annotated[str | None, typer.Option("--port", help="Serial port of the blank token.")]
+Label = Annotated[
+    str | None, typer.Option("--label", help="What the registry calls it, for example the printed number.")
+]
+Batch = Annotated[
+    str | None, typer.Option("--batch", help="Name of a batch: provision whatever is plugged in, until Ctrl-C.")
+]
+Role = Annotated[str | None, typer.Option("--role", help="person: worn (without it); site: fixed at a place.")]
+Place = Annotated[str | None, typer.Option("--place", help="Of a site: what people call the place.")]
+WantedProfile = Annotated[
+    Profile | None, typer.Option("--profile", help="continuous or windowed; without it as the board's file says.")
+]
+WantedScheme = Annotated[Scheme | None, typer.Option("--scheme", help="What it broadcasts (else Bluezone).")]
+Development = Annotated[
+    bool, typer.Option("--development", help="Also a developer's board, whose keys its cable shows.")
+]
+Prefix = Annotated[
+    str | None,
+    typer.Option("--prefix", help=f"{WITH_BATCH}what labels begin with (else {batch_labels.DEFAULT_PREFIX})."),
+]
+First = Annotated[
+    int | None,
+    typer.Option(
+        "--first",
+        min=1,
+        max=batch_labels.MAX_NUMBER,
+        help=f"{WITH_BATCH}no number below this one (else {FIRST_NUMBER}).",
+    ),
+]
+Count = Annotated[int | None, typer.Option("--count", min=1, help=f"{WITH_BATCH}end when it has so many tokens.")]
+Among = Annotated[
+    list[str] | None,
+    typer.Option("--among", help=f"{WITH_BATCH}try these ports, a pattern in quotes, whatever their USB numbers."),
+]
+AtOnce = Annotated[
+    int | None, typer.Option("--at-once", min=1, max=64, help=f"{WITH_BATCH}so many side by side ({AT_ONCE}).")
+]
+LabelsFile = Annotated[Path | None, typer.Option("--labels", help=f"{WITH_BATCH}write its label sheet here (PDF).")]
+CsvFile = Annotated[Path | None, typer.Option("--csv", help=f"{WITH_BATCH}write its list here.")]
+Sheet = Annotated[
+    str | None, typer.Option("--sheet", help=f"With --labels: {', '.join(SHEETS)} (else {DEFAULT_SHEET}).")
+]
+Programme = Annotated[
+    str | None, typer.Option("--programme", help="With --labels: a name that is printed small on each.")
+]
+LabelNow = Annotated[
+    bool, typer.Option("--label-now", help=f"{WITH_BATCH}let tokens blink in turn although nobody sees the screen.")
+]
+QuietBell = Annotated[bool, typer.Option("--quiet-bell", help=f"{WITH_BATCH}no beep at failures and at the end.")]
+
 
 def provision(
     ctx: typer.Context,
-    port: Annotated[str | None, typer.Option("--port", help="Serial port of the blank token.")] = None,
-    label: Annotated[
-        str | None, typer.Option("--label", help="What the registry calls it, for example the printed number.")
-    ] = None,
-    batch: Annotated[
-        str | None, typer.Option("--batch", help="Name of a batch: provision whatever is plugged in, until Ctrl-C.")
-    ] = None,
-    role: Annotated[
-        str | None, typer.Option("--role", help="person: worn (without it); site: fixed at a place.")
-    ] = None,
-    place: Annotated[str | None, typer.Option("--place", help="Of a site: what people call the place.")] = None,
-    profile: Annotated[
-        Profile | None, typer.Option("--profile", help="continuous or windowed; without it as the board's file says.")
-    ] = None,
-    scheme: Annotated[Scheme | None, typer.Option("--scheme", help="What it broadcasts (else Bluezone).")] = None,
-    development: Annotated[
-        bool, typer.Option("--development", help="Also a developer's board, whose keys its cable shows.")
-    ] = False,
-    prefix: Annotated[
-        str | None,
-        typer.Option("--prefix", help=f"{WITH_BATCH}what labels begin with (else {batch_labels.DEFAULT_PREFIX})."),
-    ] = None,
-    first: Annotated[
-        int | None,
-        typer.Option(
-            "--first",
-            min=1,
-            max=batch_labels.MAX_NUMBER,
-            help=f"{WITH_BATCH}no number below this one (else {FIRST_NUMBER}).",
-        ),
-    ] = None,
-    count: Annotated[
-        int | None, typer.Option("--count", min=1, help=f"{WITH_BATCH}end when it has so many tokens.")
-    ] = None,
-    among: Annotated[
-        list[str] | None,
-        typer.Option("--among", help=f"{WITH_BATCH}try these ports, a pattern in quotes, whatever their USB numbers."),
-    ] = None,
-    at_once: Annotated[
-        int | None, typer.Option("--at-once", min=1, max=64, help=f"{WITH_BATCH}so many side by side ({AT_ONCE}).")
-    ] = None,
-    labels_file: Annotated[
-        Path | None, typer.Option("--labels", help=f"{WITH_BATCH}write its label sheet here (PDF).")
-    ] = None,
-    csv_file: Annotated[Path | None, typer.Option("--csv", help=f"{WITH_BATCH}write its list here.")] = None,
-    sheet: Annotated[
-        str | None, typer.Option("--sheet", help=f"With --labels: {', '.join(SHEETS)} (else {DEFAULT_SHEET}).")
-    ] = None,
-    programme: Annotated[
-        str | None, typer.Option("--programme", help="With --labels: a name that is printed small on each.")
-    ] = None,
-    label_now: Annotated[
-        bool, typer.Option("--label-now", help=f"{WITH_BATCH}let tokens blink in turn although nobody sees the screen.")
-    ] = False,
-    quiet_bell: Annotated[
-        bool, typer.Option("--quiet-bell", help=f"{WITH_BATCH}no beep at failures and at the end.")
-    ] = False,
+    port: Port = None,
+    label: Label = None,
+    batch: Batch = None,
+    role: Role = None,
+    place: Place = None,
+    profile: WantedProfile = None,
+    scheme: WantedScheme = None,
+    development: Development = False,
+    prefix: Prefix = None,
+    first: First = None,
+    count: Count = None,
+    among: Among = None,
+    at_once: AtOnce = None,
+    labels_file: LabelsFile = None,
+    csv_file: CsvFile = None,
+    sheet: Sheet = None,
+    programme: Programme = None,
+    label_now: LabelNow = False,
+    quiet_bell: QuietBell = False,
     as_json: AsJson = False,
 ) -> None:
     """Give blank tokens their own keys, labels and time.
@@ -92,33 +104,34 @@ def provision(
         raise typer.BadParameter("say --port for one token, or --batch for whatever is plugged in")
     role, place = _role_and_place(role, place, profile, is_batch=batch is not None)
     if batch is None:
-        given = (prefix, first, count, among, at_once, labels_file, csv_file, sheet, programme)
-        if any(option is not None for option in given) or label_now or quiet_bell:
+        of_a_batch = (prefix, first, count, among, at_once, labels_file, csv_file, sheet, programme)
+        if any(option is not None for option in of_a_batch) or label_now or quiet_bell:
             raise typer.BadParameter("such an option goes with --batch: look at `bztoken provision --help`")
-        if label is None:
-            raise typer.BadParameter("a token needs a label: add --label", param_hint="--label")
         assert port is not None
-        wanted = Wanted(profile, scheme)
-        done = provision_token(ctx.obj, port, label, role or ROLE_PERSON, wanted, place, development)
-        _tell(done, as_json)
+        given = (port, _required(label), role or ROLE_PERSON, Wanted(profile, scheme), place, development)
+        _tell(provision_token(ctx.obj, *given), as_json)
         return
     if label is not None:
         raise typer.BadParameter("a batch makes its labels itself: --prefix says what they begin with")
-    provision_batch.run(
-        ctx.obj,
-        provision_batch.Order(
-            name=batch,
-            options=BatchOptions(prefix, first, role, place, profile, scheme),
-            count=count,
-            among=tuple(among or ()),
-            at_once=at_once or AT_ONCE,
-            files=provision_batch.Files(labels_file, csv_file, sheet or DEFAULT_SHEET, programme or ""),
-            may_be_development=development,
-            label_now=label_now,
-            quiet_bell=quiet_bell,
-            as_json=as_json,
-        ),
+    order = provision_batch.Order(
+        name=batch,
+        options=BatchOptions(prefix, first, role, place, profile, scheme),
+        count=count,
+        among=tuple(among or ()),
+        at_once=at_once or AT_ONCE,
+        files=provision_batch.Files(labels_file, csv_file, sheet or DEFAULT_SHEET, programme or ""),
+        may_be_development=development,
+        label_now=label_now,
+        quiet_bell=quiet_bell,
+        as_json=as_json,
     )
+    provision_batch.run(ctx.obj, order)
+
+
+def _required(label: str | None) -> str:
+    if label is None:
+        raise typer.BadParameter("a token needs a label: add --label", param_hint="--label")
+    return label
 
 
 def _role_and_place(

@@ -58,7 +58,7 @@ class EmptyResponse(WriteResponse):
 class InfoResponse(WriteResponse):
     """What anybody may know: protocol, firmware, board, provisioned or not, clock state, safe mode (since 0.2), most
     bytes of a READ, the interpreter's build, whether it still writes over its flash after a wipe (since 0.3), whether
-    it is a developer's board (since 0.4).
+    it is a developer's board, and of a blank one the chip's number (since 0.4).
 
     Fields of a newer token are passed over: that it is newer is told by `p`.
     """
@@ -76,6 +76,7 @@ class InfoResponse(WriteResponse):
     mp: int | None = None
     er: bool = False
     dv: bool = False
+    hw: bytes = b""
 
 
 class Info(TokenRequest):

@@ -61,6 +61,7 @@ class Info:
     read_bytes: int = messages.OLD_MAX_READ_BYTES  # most that one READ gives
     mpy: int | None = None  # the interpreter's build; None before 0.3
     erasing: bool = False  # wiped, and still writing over what was deleted
+    hardware: bytes = b""  # the chip's own number, of a blank token only; empty before 0.4
     development: bool = False  # its cable leads to a prompt, and so to its keys: a developer's board
 
 
@@ -197,7 +198,7 @@ class TokenLink:
                 "update the older one."
             )
         told = (answer.p, answer.fw, answer.b, answer.pr, answer.ck, answer.sm, answer.rb, answer.mp, answer.er)
-        return Info(*told, development=answer.dv)
+        return Info(*told, development=answer.dv, hardware=answer.hw)
 
     async def _first_answer(self) -> WriteResponse:
         """The answer to INFO. A port from which nothing at all comes is asked until a token must have woken up."""

@@ -36,7 +36,7 @@ def note(session: Session, token: Token, hardware: bytes, now_s: int) -> bool:
         tokens.raise_alarm(session, token, tokens.ALARM_CLONE, now_s)
         return False
     if token.state == tokens.STATE_PENDING:
-        _require_settled(session, token, device)
+        require_settled(session, hardware, but=token)
     token.device_id = device.id
     session.flush()
     return True
@@ -104,11 +104,17 @@ def last_identities(session: Session) -> dict[int, Token]:
     return {token.device_id: token for token in found if token.device_id is not None}
 
 
-def _require_settled(session: Session, token: Token, device: Device) -> None:
-    """An identity ends by being wiped, or by a person who says what became of it; a blank board alone ends none."""
+def require_settled(session: Session, hardware: bytes, but: Token | None = None) -> None:
+    """Raises HasAPast when another identity of this board, but for the one that it is given now, is in use or lost.
+
+    An identity ends by being wiped, or by a person who says what became of it; a blank board alone ends none.
+    """
+    device = by_hardware(session, hardware)
+    if device is None:
+        return
     which = f"`bztoken stock show {short(device)}` tells which it was"
     for other in identities(session, device):
-        if other.id == token.id:
+        if but is not None and other.id == but.id:
             continue
         loss = losses.loss_of(session, other)
         if loss is not None:
