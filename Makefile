@@ -102,8 +102,16 @@ bench-sync: setup ## measure the sync against its targets; writes tests/bench/re
 	$(BIN)/python tests/bench/bench_sync.py
 
 .PHONY: bench-provision
-bench-provision: setup ## measure how long a batch of a hundred tokens takes; writes tests/bench/results/provision.md
+bench-provision: setup ## measure how long one flash and a batch of a hundred tokens take; writes tests/bench/results/provision.md
 	$(BIN)/python tests/bench/bench_provision.py
+
+.PHONY: bench-clinic
+bench-clinic: setup ## measure the registry of a clinic with 2,000 tokens over 14 days; writes tests/bench/results/clinic.md
+	$(BIN)/python tests/bench/bench_clinic.py
+
+.PHONY: bench-contact
+bench-contact: setup ## measure how well contacts are told apart, on public recordings; writes tests/bench/results/contact.md
+	$(BIN)/python tests/bench/bench_contact.py
 
 .PHONY: clean
 clean: ## remove what checks, tests and the demonstration left behind; .venv stays

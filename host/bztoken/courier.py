@@ -4,17 +4,15 @@ A courier key follows from a token's auth key, the courier's number and the last
 been told, and knows when it is over. On the courier's computer the pass lies sealed under the registry key.
 """
 
-import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.orm import Session
 
+from bztoken.courier_seal import seal_pass, unseal_pass
 from bztoken.errors import HomeError
 from bztoken.formats.courier_pass import (
     CourierPass,
@@ -26,15 +24,13 @@ from bztoken.formats.courier_pass import (
     write_pass,
 )
 from bztoken.home import Home, private_file
-from bztoken.registry import couriers, tokens
+from bztoken.registry import couriers, rekeying, tokens
 from bztoken.registry.database import create_registry, open_registry
 from bztoken.registry.models import Courier
 from bzwire import keys
 
 MAX_DAYS = 90
 BOARD_UNKNOWN = "unknown"
-_NONCE_BYTES = 12
-_SEAL = b"bztoken courier pass"
 
 
 @dataclass(frozen=True)
@@ -121,13 +117,12 @@ def own_pass(home: Home) -> CourierPass:
         raise HomeError(
             "this is no courier's computer: run `bztoken courier accept FILE` with a pass of the clinic first"
         )
-    sealed = home.courier_pass_path.read_bytes()
-    try:
-        raw = AESGCM(_sealing_key(home)).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _SEAL)
-    except (InvalidTag, ValueError):
+    rekeying.settle(home)
+    raw = unseal_pass(home.registry_key(), home.courier_pass_path.read_bytes())
+    if raw is None:
         raise HomeError(
             f"{home.courier_pass_path} is damaged or does not belong to {home.registry_key_path}: accept the pass again"
-        ) from None
+        )
     return parse_pass(home.courier_pass_path, raw)
 
 
@@ -145,10 +140,5 @@ def revoke(home: Home, name: str) -> Courier:
 
 
 def _keep(home: Home, courier: CourierPass) -> None:
-    nonce = os.urandom(_NONCE_BYTES)
     with private_file(home.courier_pass_path) as file:
-        file.write(nonce + AESGCM(_sealing_key(home)).encrypt(nonce, pass_bytes(courier), _SEAL))
-
-
-def _sealing_key(home: Home) -> bytes:
-    return keys.hmac_sha256(home.registry_key(), _SEAL)
+        file.write(seal_pass(home.registry_key(), pass_bytes(courier)))

@@ -7,6 +7,11 @@ BztokenError
     PageConflict     a page with a known number but other content
   FormatError        a file of others breaks its format (carries path and line)
   CaseError          a case cannot be recorded as asked
+  PersonError        a person, a consent or a place cannot be recorded as asked
+  NotAllowed         the operator's role does not allow it, or the password is wrong
+  FollowUpError      a step with a contact cannot be recorded as asked
+  ScoringError       a preset of the scoring is missing or wrong
+  ReportError        a report cannot be made as asked
   LinkError          the cable, or the token at its end
     NotTrusted       a token of this registry that is not believed: revoked, wiped, or with a double
   PrintError         a page or label cannot be drawn or written
@@ -53,6 +58,26 @@ class FormatError(BztokenError):
 
 class CaseError(BztokenError):
     """A case cannot be recorded as asked."""
+
+
+class PersonError(BztokenError):
+    """A person, a consent or a place cannot be recorded as asked."""
+
+
+class NotAllowed(BztokenError):
+    """The operator's role does not allow it, or the password is wrong; nothing was changed."""
+
+
+class FollowUpError(BztokenError):
+    """A step with a contact cannot be recorded as asked."""
+
+
+class ScoringError(BztokenError):
+    """A preset of the scoring is missing or wrong."""
+
+
+class ReportError(BztokenError):
+    """A report cannot be made as asked."""
 
 
 class LinkError(BztokenError):

@@ -11,6 +11,7 @@ from stdnum import damm
 from bztoken.errors import RegistryError
 
 DEFAULT_PREFIX = "T-"
+PERSON_PREFIX = "P-"  # of numbers of persons, which are made in the same way: no token has it
 MAX_PREFIX_CHARACTERS = 6
 MAX_NUMBER = 999_999  # prefix and number are short enough for the smallest QR code, and for the smallest label
 _PREFIX = re.compile(r"[A-Z](?:[A-Z0-9-]*[A-Z-])?")
@@ -30,6 +31,8 @@ def required_prefix(prefix: str) -> str:
             f"a prefix has at most {MAX_PREFIX_CHARACTERS} capital letters A to Z, digits and hyphens, begins with a "
             "letter and does not end with a digit: for example YB-"
         )
+    if prefix == PERSON_PREFIX:
+        raise RegistryError(f"{PERSON_PREFIX} is how numbers of people begin: choose another prefix, for example YB-")
     return prefix
 
 

@@ -1,45 +1,54 @@
 """Opens the registry: an SQLCipher file, never a plaintext one, at the migration that this version knows.
 
 Transactions are ours, not the driver's: `read()` sees one snapshot, `write()` takes the write lock at once, commits at
-the end or leaves nothing. Migrations run in one transaction.
+the end or leaves nothing. A change of key that was interrupted is finished or undone before anything is read.
 """
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import closing, contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import QueuePool
-from sqlcipher3 import dbapi2  # type: ignore[import-untyped]
 
 from bztoken.errors import RegistryError
 from bztoken.home import FILE_MODE, Home, sync_folder, told_as
+from bztoken.registry import audit, audit_head, occupancy, rekeying
+from bztoken.registry.connecting import (
+    REFUSED,
+    does_not_open,
+    encrypted_engine,
+    remove_database,
+    require_sqlcipher,
+    sentences,
+)
+from bztoken.registry.migrating import head_revision, known_revision, migrate
+from bztoken.registry.models import AuditEntry
 
-BUSY_TIMEOUT_S = 30
-_MIGRATIONS = Path(__file__).parent / "migrations"
-_REFUSED = "the registry refused ({reason}): nothing of this step was kept, check disk space and try again"
-_PLAIN_HEADER = b"SQLite format 3\x00"
+_FIRST_WITH_AUDIT = "0005"
+_NOT_EMPTIED = (
+    "what was deleted is still in the registry's log, because another program reads it: end that program, then run "
+    "`bztoken purge`, which empties it"
+)
 
 
 class Registry:
     """An open registry; use as a context manager, or call close()."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(
+        self, engine: Engine, share: occupancy.Share | None = None, keeper: audit_head.Keeper | None = None
+    ) -> None:
         self._engine = engine
+        self._share = share
+        self._keeper = keeper
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session that sees one snapshot and changes nothing."""
-        with _sentences(), Session(self._engine) as session:
+        with sentences(), Session(self._engine) as session:
             yield session
 
     @contextmanager
@@ -49,12 +58,43 @@ class Registry:
         Rows stay readable after the commit, so that a caller can go on with what it stored.
         """
         engine = self._engine.execution_options(bz_begin="BEGIN IMMEDIATE")
-        with _sentences(), Session(engine, expire_on_commit=False) as session, session.begin():
-            yield session
+        with sentences(), Session(engine, expire_on_commit=False) as session:
+            with session.begin():
+                yield session
+            head = session.info.get(audit.HEAD)
+            if head is not None and self._keeper is not None:
+                self._keeper.advance(audit_head.Head(*head), self._digest_of_entry)
+
+    def _digest_of_entry(self, number: int) -> bytes | None:
+        with self.read() as session:
+            return session.scalar(select(AuditEntry.digest).where(AuditEntry.id == number))
+
+    def compact(self) -> None:
+        """Write the file anew without free pages, and empty the log: nothing that was deleted is in either.
+
+        Takes the write lock, and memory of the size of the file. Raises RegistryError, also when somebody who reads
+        keeps the log from being emptied.
+        """
+        with sentences(), closing(self._engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            cursor.execute("VACUUM")
+        self.empty_log()
+
+    def empty_log(self) -> None:
+        """Put the write-ahead log into the file and empty it; pages of the file that are free hold nothing since.
+
+        Raises RegistryError, also when somebody who reads keeps the log from being emptied.
+        """
+        with sentences(), closing(self._engine.raw_connection()) as connection:
+            emptied = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if emptied is None or emptied[0]:
+            raise RegistryError(_NOT_EMPTIED)
 
     def close(self) -> None:
         """Close every connection; the last one folds the write-ahead log into the file."""
         self._engine.dispose()
+        if self._share is not None:
+            self._share.give_back()
 
     def __enter__(self) -> Self:
         return self
@@ -67,156 +107,89 @@ class Registry:
 
 def create_registry(home: Home) -> None:
     """Make data folder, keys and an empty registry. Raises RegistryError when there is a registry already."""
+    require_sqlcipher()
     if home.registry_path.exists():
         raise RegistryError(f"{home.registry_path} exists already: nothing was changed, choose another --home")
     home.prepare()
     # Built beside and renamed, so that an interrupted init leaves no half registry that looks like a whole one.
     beside = home.registry_path.with_suffix(".new")
     with told_as(beside, home.registry_path):
-        _remove(beside)
+        remove_database(beside)
         os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
-    engine = _engine(beside, home.registry_key())
+    engine = encrypted_engine(beside, home.registry_key())
     try:
-        with _sentences():
-            _migrate(engine)
+        with sentences():
+            migrate(engine)
     finally:
         engine.dispose()
+    audit_head.put(home, home.registry_key(), audit_head.NOTHING_YET)
     beside.replace(home.registry_path)
     sync_folder(home.path)
 
 
 def open_registry(home: Home) -> Registry:
     """Open for use. Raises HomeError or RegistryError: missing, wrong key, not encrypted, another migration."""
-    engine = _open_engine(home)
+    share, engine = _enter(home)
     try:
-        have = _known_revision(engine, home)
+        have = known_revision(engine, home.registry_path)
         if have != head_revision():
             raise RegistryError(
                 f"{home.registry_path} was made by an older version: make a backup, then run `bztoken registry upgrade`"
             )
     except BaseException:
         engine.dispose()
+        share.give_back()
         raise
-    return Registry(engine)
+    return Registry(engine, share, audit_head.Keeper(home, home.registry_key()))
 
 
 def upgrade_registry(home: Home) -> tuple[str, str]:
     """Run the migrations that are missing, all or none; answers (from, to). Raises as open_registry does."""
-    engine = _open_engine(home)
+    share, engine = _enter(home)
     try:
-        have = _known_revision(engine, home)
-        with _sentences():
-            _migrate(engine)
+        have = known_revision(engine, home.registry_path)
+        with sentences():
+            migrate(engine)
+        if have < _FIRST_WITH_AUDIT:
+            audit_head.put(home, home.registry_key(), audit_head.NOTHING_YET)
         return have, head_revision()
     finally:
         engine.dispose()
+        share.give_back()
 
 
-def head_revision() -> str:
-    """The migration that this version of the program works with."""
-    head = ScriptDirectory.from_config(_alembic_config()).get_current_head()
-    if head is None:
-        raise RegistryError("the migrations are missing from this installation: install bztoken again")
-    return head
-
-
-def _alembic_config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    return config
-
-
-def _migrate(engine: Engine) -> None:
-    config = _alembic_config()
-    with engine.execution_options(bz_begin="BEGIN IMMEDIATE").begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-
-
-def _known_revision(engine: Engine, home: Home) -> str:
-    """The migration of a registry, when it is one that this version knows."""
-    with _sentences(), engine.connect() as connection:
-        have = MigrationContext.configure(connection).get_current_revision()
-    if have is None:
-        raise RegistryError(f"{home.registry_path} holds no registry: restore it from a backup")
-    known = {script.revision for script in ScriptDirectory.from_config(_alembic_config()).walk_revisions()}
-    if have not in known:
-        raise RegistryError(
-            f"{home.registry_path} was made by a newer version: install that version, "
-            "`bztoken registry upgrade` cannot go back"
-        )
-    return have
-
-
-def _open_engine(home: Home) -> Engine:
-    path = home.registry_path
-    if not path.exists():
+def _enter(home: Home) -> tuple[occupancy.Share, Engine]:
+    """An engine that has opened the file once, as one of those who have it open."""
+    if not home.registry_path.exists():
         raise RegistryError(
             f"there is no registry in {home.path}: run `bztoken registry init` at the clinic, or "
             "`bztoken courier accept FILE` on a courier's computer"
         )
-    with path.open("rb") as file:
-        if file.read(len(_PLAIN_HEADER)) == _PLAIN_HEADER:
-            raise RegistryError(f"{path} is not encrypted, which a registry always is: it was not opened")
-    engine = _engine(path, home.registry_key())
+    share = occupancy.share(home)
+    try:
+        while rekeying.is_unsettled(home):
+            share.give_back()
+            rekeying.settle(home)
+            share = occupancy.share(home)
+        return share, _proven_engine(home)
+    except BaseException:
+        share.give_back()
+        raise
+
+
+def _proven_engine(home: Home) -> Engine:
+    path = home.registry_path
+    engine = encrypted_engine(path, home.registry_key())
     try:
         with engine.connect() as connection:
             connection.execute(text("SELECT count(*) FROM sqlite_master"))
     except OperationalError as error:  # the system, not the key
         engine.dispose()
-        raise RegistryError(_REFUSED.format(reason=error.orig)) from error
+        raise RegistryError(REFUSED.format(reason=error.orig)) from error
     except DatabaseError as error:
         engine.dispose()
-        raise RegistryError(
-            f"{path} does not open with {home.registry_key_path}: the key belongs to another registry or the file is "
-            "damaged, restore both from the same backup"
-        ) from error
+        raise does_not_open(path, home.registry_key_path) from error
     except RegistryError:
         engine.dispose()
         raise
     return engine
-
-
-def _engine(path: Path, key: bytes) -> Engine:
-    def connect() -> Any:
-        # isolation_level None: the driver starts no transactions of its own
-        connection = dbapi2.connect(str(path), timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-        try:
-            _prepare(connection, key)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    # hide_parameters: no error text may carry an ID or a key
-    engine = create_engine("sqlite://", creator=connect, module=dbapi2, poolclass=QueuePool, hide_parameters=True)
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _prepare(connection: Any, key: bytes) -> None:
-    connection.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
-    version = connection.execute("PRAGMA cipher_version").fetchone()
-    if not version or not version[0]:
-        raise RegistryError("this installation has no SQLCipher, and without it no registry is opened: install it")
-    connection.execute("PRAGMA temp_store = MEMORY")  # sort files on disk would not be encrypted
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("bz_begin", "BEGIN"))
-
-
-def _remove(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
-
-
-@contextmanager
-def _sentences() -> Iterator[None]:
-    try:
-        yield
-    except DatabaseError as error:
-        raise RegistryError(_REFUSED.format(reason=error.orig)) from error

@@ -5,7 +5,9 @@ A detail says what, in words of this program: never a name, an ID or why in word
 
 import getpass
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -33,6 +35,7 @@ SHIPPED = "shipped"  # taken into the stock of this registry
 OPERATOR_VARIABLE = "BZTOKEN_OPERATOR"
 MAX_BY_CHARACTERS = 80
 MAX_DETAIL_CHARACTERS = 200
+_acting: ContextVar[str | None] = ContextVar("acting", default=None)
 
 
 def record(
@@ -81,8 +84,21 @@ def latest(session: Session, token: Token, kinds: Collection[str]) -> TokenEvent
     return session.scalars(query.order_by(TokenEvent.id.desc()).limit(1)).first()
 
 
+@contextmanager
+def acting_as(name: str) -> Iterator[None]:
+    """Somebody else than who sits here does what follows, after a password proved it (`operators.prove`)."""
+    before = _acting.set(name)
+    try:
+        yield
+    finally:
+        _acting.reset(before)
+
+
 def operator() -> str:
-    """BZTOKEN_OPERATOR, else the user of the operating system."""
+    """Who acts, if a password proved it; else BZTOKEN_OPERATOR, else the user of the operating system."""
+    acting = _acting.get()
+    if acting is not None:
+        return acting
     chosen = os.environ.get(OPERATOR_VARIABLE, "").strip()
     if chosen:
         return chosen

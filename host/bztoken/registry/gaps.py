@@ -26,7 +26,8 @@ def read_on_from(session: Session, log: Log, first_on_token: int, stored: int, k
     """Where a sync goes on: at the first gap, else at `stored`, behind the last page that is here.
 
     first_on_token: the oldest page that the token still has. From `keep_from` on it keeps all, so a gap there, at the
-    page that was damaged, costs nothing and is not read anew at every sync.
+    page that was damaged, costs nothing and is not read anew at every sync. Up to `safe_sequence` all were here: what
+    is not any more was deleted for its age.
     """
-    missing = first_missing(session, log, first_on_token)
+    missing = first_missing(session, log, max(first_on_token, log.safe_sequence + 1 if log.safe_sequence else 0))
     return stored if keep_from is not None and missing >= keep_from else min(missing, stored)

@@ -6,12 +6,13 @@ the clock gained or lost within that day goes into the uncertainty.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bztoken.formats.case_list import CaseKey
+from bztoken.formats.tracing_key import SCHEME_GAEN, TracingKey
 from bztoken.registry import clock_points
 from bztoken.registry.logs import log_of_token
 from bztoken.registry.models import ClockPoint, Page, Token
@@ -19,6 +20,7 @@ from bzwire.bluezone import DAY_S
 
 _FAR_S = DAY_S  # what was known of the clock this long before or after a key says nothing of it
 _PPM = 1_000_000
+_Key = TypeVar("_Key", CaseKey, TracingKey)
 
 
 class _Known(NamedTuple):
@@ -29,7 +31,7 @@ class _Known(NamedTuple):
     uncertainty_s: float
 
 
-def placed(session: Session, token: Token, keys: Sequence[CaseKey]) -> list[CaseKey]:
+def placed(session: Session, token: Token, keys: Sequence[_Key]) -> list[_Key]:
     """The keys, each with its span by true time and the uncertainty of that; as they are where nothing is known."""
     log = log_of_token(session, token)
     points = clock_points.of_log(session, log)
@@ -52,7 +54,7 @@ def _of_point(point: ClockPoint) -> list[_Known]:
     return found
 
 
-def _of_pages(session: Session, log_id: int, key: CaseKey) -> list[_Known]:
+def _of_pages(session: Session, log_id: int, key: CaseKey | TracingKey) -> list[_Known]:
     rows = session.execute(
         select(Page.window_start_s, Page.shift_ms, Page.uncertainty_ms).where(
             Page.log_id == log_id,
@@ -67,7 +69,7 @@ def _of_pages(session: Session, log_id: int, key: CaseKey) -> list[_Known]:
     ]
 
 
-def _placed(key: CaseKey, since_s: int, known: Sequence[_Known], bound_ppm: int) -> CaseKey:
+def _placed(key: _Key, since_s: int, known: Sequence[_Known], bound_ppm: int) -> _Key:
     """since_s: before this second the token broadcast nothing."""
     inside = [one for one in known if key.time_start_s <= one.clock_s <= key.time_end_s]
     spans = [(one.ahead_s - one.uncertainty_s, one.ahead_s + one.uncertainty_s) for one in inside]
@@ -79,6 +81,9 @@ def _placed(key: CaseKey, since_s: int, known: Sequence[_Known], bound_ppm: int)
         spans.append((nearest.ahead_s - off_s, nearest.ahead_s + off_s))
     low_s, high_s = min(low for low, _ in spans), max(high for _, high in spans)
     ahead_s, uncertainty_s = round((low_s + high_s) / 2), int((high_s - low_s) / 2) + 1
+    if isinstance(key, TracingKey) and key.scheme == SCHEME_GAEN:
+        # Its IDs follow from the interval that the token believed in: that stays, and may be off by the whole.
+        return replace(key, uncertainty_s=uncertainty_s + abs(ahead_s))
     start_s = key.time_start_s - ahead_s
     day_end_s = start_s + key.time_end_s - key.time_start_s
     if key.time_end_s - key.time_start_s < DAY_S - 1:  # the day of the release: on the air until then, in true time

@@ -9,8 +9,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from bztoken.registry import devices, events, issues, losses, provision_batches, syncs, tokens
+from bztoken.registry.issues import Held
 from bztoken.registry.logs import log_of_token
 from bztoken.registry.models import Device, DeviceEvent, Log, Page, Sync, Token, TokenEvent, TokenIssue
+from bztoken.registry.notices import wanted_tokens
 
 _NEWEST_FIRST = (Sync.started_s.desc(), Sync.id.desc())
 
@@ -22,7 +24,7 @@ class LastKnown:
     Both are None for a token that was never synced; `told` also while its firmware does not tell. seen_revoked: that it
     was plugged in although it is revoked, last; None when it was not, or came back since. is_returned: its last holder
     gave it back, and it still has their log. provisioned_with: the firmware that it had then, None where nobody noted
-    it.
+    it. is_to_be_told: its wearer is a contact of a case, and nobody has reached them yet.
     """
 
     token: Token
@@ -31,6 +33,7 @@ class LastKnown:
     seen_revoked: TokenEvent | None = None
     is_returned: bool = False
     provisioned_with: str | None = None
+    is_to_be_told: bool = False
 
     @property
     def firmware(self) -> str | None:
@@ -52,6 +55,7 @@ def of_tokens(session: Session, state: str | None = None) -> list[LastKnown]:
         query = query.where(Token.state == state)
     latest, told = _latest(session, told_only=False), _latest(session, told_only=True)
     holders, firmwares = issues.last_by_token(session), provision_batches.firmwares(session)
+    to_be_told = wanted_tokens(session)
     return [
         LastKnown(
             token,
@@ -60,6 +64,7 @@ def of_tokens(session: Session, state: str | None = None) -> list[LastKnown]:
             losses.seen_since(session, token),
             _is_returned(token, holders.get(token.id)),
             firmwares.get(token.id),
+            token.id in to_be_told,
         )
         for token, log_id in session.execute(query)
     ]
@@ -97,7 +102,7 @@ class Story:
     pages: int
     syncs: list[Sync]
     events: list[TokenEvent]
-    issues: list[TokenIssue]
+    issues: list[Held]
     device: Device | None
     device_events: list[DeviceEvent]
     before: list[Token]
@@ -119,6 +124,7 @@ def story_of(session: Session, token: Token, most_syncs: int) -> Story:
         losses.seen_since(session, token),
         _is_returned(token, held[-1] if held else None),
         provision_batches.as_provisioned(session, token).firmware or None,
+        token.id in wanted_tokens(session),
     )
     device = None if token.device_id is None else session.get_one(Device, token.device_id)
     return Story(
@@ -126,7 +132,7 @@ def story_of(session: Session, token: Token, most_syncs: int) -> Story:
         count,
         latest,
         events.of_token(session, token),
-        held,
+        issues.with_names(session, held),
         device,
         [] if device is None else events.of_board(session, device),
         [] if device is None else [other for other in devices.identities(session, device) if other.id < token.id],

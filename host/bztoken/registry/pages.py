@@ -84,9 +84,14 @@ def import_pages(
 
 
 def next_sequence(session: Session, log: Log) -> int:
-    """The first page number that the registry lacks at the end of this log; 0 when it has none."""
+    """The first page number that the registry lacks at the end of this log; 0 when it never had one.
+
+    Pages that were deleted for their age count: up to `safe_sequence` all were here.
+    """
     last = session.scalar(select(func.max(Page.sequence)).where(Page.log_id == log.id))
-    return 0 if last is None else last + 1
+    if last is None:
+        return log.safe_sequence + 1 if log.safe_sequence else 0
+    return last + 1
 
 
 def raw_of(session: Session, log: Log, sequence: int) -> bytes | None:
