@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bztoken.errors import FormatError
+from bztoken.formats.tracing_key import SCHEME_BLUEZONE, TracingKey
+from bztoken.out_files import write_whole
 from bzwire.bluezone import DAY_S, SLOT_S, SLOTS_PER_DAY, next_day_key
 
 MAX_SPAN_S = 60 * DAY_S  # four times what Bluezone looks back; bounds what an entry can make a reader compute
@@ -57,6 +59,21 @@ def expand_days(key: CaseKey) -> Iterator[KeyDay]:
         start_s += key.slots_per_day * SLOT_S
 
 
+def day_keys(key: CaseKey) -> Iterator[TracingKey]:
+    """An entry as one tracing key a day: what publishes or matches a day then holds no other day's key."""
+    for day in expand_days(key):
+        end_s = min(key.time_end_s, day.start_s + key.slots_per_day * SLOT_S - 1)
+        yield TracingKey(
+            SCHEME_BLUEZONE,
+            day.day_key,
+            day.start_s,
+            key.slots_per_day,
+            end_s,
+            key.tx_power_dbm,
+            key.uncertainty_s,
+        )
+
+
 def read_case_list(path: Path) -> list[CaseKey]:
     """Every entry of a case list. Raises FormatError (with the line of a JSON mistake, or the entry), or OSError."""
     with path.open("rb") as file:
@@ -71,7 +88,7 @@ def read_case_list(path: Path) -> list[CaseKey]:
 
 
 def write_case_list(path: Path, keys: Sequence[CaseKey]) -> None:
-    """Write the list in the form that Bluezone phones read."""
+    """Write the list as Bluezone phones read it. Raises PrintError; then a list that was there is as it was."""
     entries = [
         {
             "daily_key": key.day_key.hex(),
@@ -81,7 +98,7 @@ def write_case_list(path: Path, keys: Sequence[CaseKey]) -> None:
         }
         for key in keys
     ]
-    path.write_text(json.dumps({"data": entries}, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, (json.dumps({"data": entries}, indent=1) + "\n").encode("ascii"))
 
 
 def _parse_json(path: Path, raw: bytes) -> object:

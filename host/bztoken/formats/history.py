@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from bztoken.errors import FormatError
+from bztoken.home import private_file
 
 RSSI_MIN_DBM, RSSI_MAX_DBM = -127, 20
 TIME_MIN_MS = 1_577_836_800_000  # 2020-01-01: before Bluezone nobody can have met by it
@@ -51,12 +52,14 @@ def digest_of(path: Path) -> bytes:
 
 
 def write_history(path: Path, lines: Iterable[HistoryLine]) -> None:
-    """Write as the app does: upper-case hex, line feeds."""
-    with path.open("w", encoding="ascii", newline="\n") as file:
+    """Write as the app does: upper-case hex, line feeds. Whole or not at all, and for its owner only. Raises OSError.
+
+    Who met whom is nobody else's business; and a history that is cut short reads like a shorter one.
+    """
+    with private_file(path) as file:
         for line in lines:
-            file.write(
-                f"{line.own_id.hex().upper()}\t{line.contact_id.hex().upper()}\t{line.rssi_dbm}\t{line.unix_ms}\n"
-            )
+            ids = f"{line.own_id.hex().upper()}\t{line.contact_id.hex().upper()}"
+            file.write(f"{ids}\t{line.rssi_dbm}\t{line.unix_ms}\n".encode("ascii"))
 
 
 def _read_lines(path: Path, file: BinaryIO) -> Iterator[HistoryLine]:
