@@ -7,15 +7,17 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, text, update
+from tests.case_desk import active_case
 from tests.program import Program
 
+from bztoken.crypto import aes_ecb
 from bztoken.errors import RegistryError
 from bztoken.formats.case_list import CaseKey, write_case_list
 from bztoken.formats.history import HistoryLine, write_history
+from bztoken.formats.tracing_key import TracingKey
 from bztoken.matching.batch import BatchResult, run_batch
 from bztoken.matching.files import match_files
 from bztoken.registry import tokens
-from bztoken.registry.cases import add_case
 from bztoken.registry.database import Registry
 from bztoken.registry.exposures import count_everything, list_exposures
 from bztoken.registry.histories import add_history
@@ -24,6 +26,7 @@ from bztoken.registry.models import Batch, Case, Exposure, Sighting
 from bztoken.registry.models import CaseKey as StoredKey
 from bztoken.registry.pages import import_page
 from bztoken.registry.tokens import token_keys
+from bzwire import gaen
 from bzwire.bluezone import slot_id
 from bzwire.page import KIND_GAEN, RECORD_CONNECTED, RECORD_STALE, Record
 
@@ -66,12 +69,12 @@ class World:
         path = self.folder / f"{label}.tsv"
         write_history(path, lines)
         with self.registry.write() as session:
-            add_history(session, path, label, 3)
+            add_history(session, path, label, START_S + 60 * DAY_S)
 
     def case(self, name: str, keys: Sequence[CaseKey], token_label: str | None = None) -> None:
         with self.registry.write() as session:
             token = None if token_label is None else tokens.by_label(session, token_label)
-            add_case(session, name, "token" if token else "case list", token, keys, 4)
+            active_case(session, name, "token" if token else "case list", token, keys, 4)
 
     def knows_clocks(self, sightings_s: int | None, keys_s: int | None) -> None:
         """How well every clock is known, whatever told it (test_page_times)."""
@@ -81,6 +84,11 @@ class World:
 
     def batch(self, tolerance_s: int = 1800) -> BatchResult:
         return run_batch(self.registry, lambda: 5, tolerance_s)
+
+    def clocks(self) -> tuple[int, int]:
+        """Sightings that a batch finds to rest on unknown clocks, and on bad ones."""
+        result = self.batch()
+        return result.unknown_clocks, result.bad_clocks
 
     def found(self) -> list[tuple[str, str, str, int, int, str]]:
         with self.registry.read() as session:
@@ -153,6 +161,24 @@ def test_a_gaen_sighting_is_nobodys_even_when_its_bytes_are_those_of_a_bluezone_
     assert world.found() == []
 
 
+def test_a_gaen_page_of_a_token_is_matched_with_its_power(world: World) -> None:
+    """As it comes from a token: 20 bytes of identifier and metadata, in a sealed page."""
+    tek = TracingKey("gaen", b"t" * 16, START_S, 144, START_S + DAY_S - 1)
+    identifier = gaen.rpi(gaen.rpi_key(tek.key), START_S // 600, aes_ecb)
+    metadata = gaen.aem(gaen.aem_key(tek.key), identifier, -20, aes_ecb)
+    with world.registry.write() as session:
+        token = tokens.by_label(session, "Lan")
+        assert token is not None
+        key = token_keys(MASTER, token.uid).first_log_key
+        heard = Record(identifier + metadata, 0, 240, 15, 5, -60, -70, 127, KIND_GAEN)
+        raw = world.make_page(key, [heard], window_start_s=START_S)
+        assert import_page(session, log_of_token(session, token), raw, key, 2)
+        active_case(session, "F0-1", "token", None, [tek], 4)
+    assert world.batch().sightings == 1
+    with world.registry.read() as session:
+        assert [row.exposure.attenuation_db for row in list_exposures(session)] == [50.0]
+
+
 def test_a_rerun_changes_nothing_but_the_batch(world: World) -> None:
     world.hears("Lan", F0_KEY, range(4))
     world.case("F0-1", [KEY_DAY])
@@ -196,7 +222,7 @@ def test_a_cases_own_log_is_left_out(world: World) -> None:
 def test_a_key_listed_twice_counts_once_and_two_cases_count_each(world: World) -> None:
     world.hears("Lan", F0_KEY, range(3))
     world.case("F0-1", [KEY_DAY, KEY_DAY])
-    world.case("F0-2", [KEY_DAY])
+    world.case("F0-2", [KEY_DAY, CaseKey(b"1" * 32, START_S + DAY_S, 96, START_S + 2 * DAY_S - 1)])
     assert world.batch().sightings == 6
     assert [row[:5] for row in world.found()] == [
         ("F0-1", "Lan", "2020-08-08", 15, 15),
@@ -261,13 +287,15 @@ def test_the_batch_tells_how_many_sightings_rest_on_bad_clocks(world: World, cli
     world.hears("Lan", F0_KEY, range(10))
     world.phone("Phone of Hoa", [line(START_S + 40_000 + 60 * n) for n in range(15)])
     world.case("F0-1", [KEY_DAY])
-    assert world.batch()[-2:] == (10, 0)  # of a phone nobody asks it
-    assert "10 of the sightings are by tokens of whose clock nothing is known: they count up to 30" in cli("match").out
+    assert world.clocks() == (10, 0)  # of a phone nobody asks it
+    told = cli("match").out
+    assert "Close contacts (F1): 2, contacts of contacts (F2): 0." in told
+    assert "10 of the sightings are by tokens of whose clock nothing is known: they count up to 30" in told
     world.knows_clocks(7000, 5)
-    assert world.batch()[-2:] == (0, 10)
+    assert world.clocks() == (0, 10)
     assert "whose clock may have been more than 30 minutes off: they count up to 4 hours off" in cli("match").out
     world.knows_clocks(20, 5)
-    assert world.batch()[-2:] == (0, 0)
+    assert world.clocks() == (0, 0)
     assert "clock" not in cli("match").out
 
 
@@ -303,7 +331,7 @@ def test_a_failing_write_keeps_the_exposures_of_before(world: World) -> None:
 
 
 def test_an_empty_registry_makes_an_empty_batch(registry: Registry) -> None:
-    assert run_batch(registry, lambda: 1) == BatchResult(0, 0, 0, 0)
+    assert run_batch(registry, lambda: 1) == BatchResult(0, 0, 0, 0, rule="bluezone 1")
 
 
 def test_progress_names_every_day_in_order(world: World) -> None:
@@ -320,7 +348,7 @@ def test_the_same_history_is_added_once(world: World) -> None:
     world.phone("Phone", lines)
     write_history(world.folder / "copy.tsv", lines)
     with world.registry.write() as session:
-        log, added = add_history(session, world.folder / "copy.tsv", "Another label", 9)
+        log, added = add_history(session, world.folder / "copy.tsv", "Another label", START_S + 60 * DAY_S)
         assert (log.label, added) == ("Phone", 0)
         assert count_everything(session)["sightings"] == 1
 

@@ -4,8 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bztoken.matching.rules import FAR, MIDDLE, NEAR, Heard, band_of, score
+from bztoken import scoring
+from bztoken.matching.rules import FAR, MIDDLE, NEAR, Heard
+from bztoken.scoring.attenuation import PER_WINDOW_DB, SYSTEMATIC_DB
+from bztoken.scoring.bluezone import Bluezone
 
+BLUEZONE = scoring.load("bluezone")
+assert isinstance(BLUEZONE, Bluezone)
+score, band_of = BLUEZONE.score, BLUEZONE.bands.of
 START_S = 1_596_844_800
 
 
@@ -144,3 +150,22 @@ def test_the_band_is_that_of_the_close_windows_when_there_are_any() -> None:
     assert score(far).band == FAR
     assert score(near + far).band == NEAR
     assert score(near + far).attenuation_db == 50
+
+
+def test_a_score_says_how_far_off_its_attenuation_may_be_and_the_bands_within_that() -> None:
+    scored = score(token_rows(4, rssi_dbm=-76))
+    assert scored.attenuation_off_db == pytest.approx((SYSTEMATIC_DB**2 + PER_WINDOW_DB**2 / 4) ** 0.5)
+    assert (scored.attenuation_db, scored.nearest, scored.band) == (61, NEAR, MIDDLE)
+    assert scored.farthest == band_of(61 + scored.attenuation_off_db)
+
+
+def test_many_windows_make_an_attenuation_surer_but_never_as_sure_as_the_place_allows() -> None:
+    one, many = score(token_rows(1)), score(token_rows(100))
+    assert one.attenuation_off_db > many.attenuation_off_db > SYSTEMATIC_DB
+
+
+def test_the_corrected_rssi_is_what_a_board_without_an_offset_would_have_heard() -> None:
+    quiet, loud = token_rows(3, rssi_dbm=-90), token_rows(3, rssi_dbm=-84)
+    assert [scoring.corrected(row, 6) for row in quiet] == loud
+    assert score(quiet).band == FAR
+    assert score([scoring.corrected(row, 6) for row in quiet]).band == MIDDLE

@@ -1,46 +1,40 @@
-"""Matches every active case against every log of the registry, day by day, and keeps the exposures up to date.
+"""Matches all keys of the registry against all logs, day by day, and keeps exposures, visits and follow-ups up to date.
 
-Bluezone keys meet Bluezone sightings only: those of GAEN are stored, but there are no cases with GAEN keys yet.
-
-Reading and computing happen on one snapshot; batch and exposures are then written in one transaction. A second run
-changes nothing; exposures that no longer follow from the data are removed.
+Reading and computing happen on one snapshot; batch and what it found are then written in one transaction. What was
+withdrawn or erased meanwhile does not come back: then all is computed again. A second run changes nothing.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from bztoken.matching.day import (
-    TX_POWER_UNTOLD,
-    CaseColumns,
-    DayColumns,
-    day_text,
-    empty_columns,
-    score_day,
-)
-from bztoken.matching.kernel import halves
-from bztoken.matching.key_table import KeyTable
-from bztoken.matching.rules import BLUEZONE, Rule, Score
-from bztoken.matching.tolerance import DEFAULT_TOLERANCE_S, UNKNOWN, Tolerance
-from bztoken.registry.cases import active_keys
+from bztoken.matching.contacts import DIRECT, Contacts, ExposureKey, contacts_of
+from bztoken.matching.day import DayFound, day_text, score_day
+from bztoken.matching.loading import load_day, load_offsets, load_peers
+from bztoken.matching.peers import Peers
+from bztoken.matching.rules import Preset, Score
+from bztoken.matching.stays import Stay, StayFinder
+from bztoken.matching.storing import store_exposures, store_visits
+from bztoken.matching.tolerance import DEFAULT_TOLERANCE_S, Tolerance
+from bztoken.registry import audit, cases
 from bztoken.registry.database import Registry
-from bztoken.registry.models import Batch, Exposure, Log, Sighting
-from bztoken.registry.pages import KIND_BLUEZONE
+from bztoken.registry.models import AuditEntry, Batch, Case, Log
+from bztoken.scoring.choice import chosen
+from bztoken.tracing import follow_up
 from bzwire.bluezone import DAY_S
 
-_ROWS_AT_ONCE = 50_000
+_TRIES_ON_A_SNAPSHOT = 2  # then it is computed under the write lock, where nobody can interfere
+_TAKES_AWAY = (audit.Action.ERASE, audit.Action.WITHDRAW, audit.Action.PURGE)
 
-Key = tuple[int, int, str]  # case, log, day
 Progress = Callable[[str, int, int], None]  # day, how many days are done, of how many
-_Row = tuple[bytes, int, int, int, int, int, int, int, int, int, bool, int | None, int | None]
 
 
 class BatchResult(NamedTuple):
     """What one run did. unknown_clocks, bad_clocks: sightings by tokens of whose clock nothing is known, or of which it
-    is known that it may have been off by more than the tolerance for unknown ones.
+    is known that it may have been off by more than the tolerance for unknown ones. first_contacts, second_contacts:
+    pairs of a case and an F1 or F2 of it; removed: exposures; visits: stays near a site's token.
     """
 
     days: int
@@ -49,129 +43,141 @@ class BatchResult(NamedTuple):
     removed: int
     unknown_clocks: int = 0
     bad_clocks: int = 0
+    first_contacts: int = 0
+    second_contacts: int = 0
+    visits: int = 0
+    rule: str = ""
+
+
+class _Standing(NamedTuple):
+    """What a snapshot rests on: active cases, logs, and the last entry of the audit that says that something went."""
+
+    case_ids: frozenset[int]
+    log_ids: frozenset[int]
+    last_taken_away: int
+
+    def still_holds(self, now: "_Standing") -> bool:
+        """Whether all of it is still there; what is new is for the next batch."""
+        return (
+            self.case_ids <= now.case_ids
+            and self.log_ids <= now.log_ids
+            and self.last_taken_away == now.last_taken_away
+        )
 
 
 class _Found(NamedTuple):
-    scores: dict[Key, Score]
+    preset: Preset
+    standing: _Standing
+    contacts: Contacts
+    stays: list[Stay]
     days: int
     sightings: int
     unknown_clocks: int
     bad_clocks: int
 
 
+class _Run(NamedTuple):
+    started_s: int
+    tolerance: Tolerance
+    preset: Preset | None
+    progress: Progress | None
+
+
 def run_batch(
     registry: Registry,
     clock_s: Callable[[], int],
     tolerance_s: int = DEFAULT_TOLERANCE_S,
-    rule: Rule = BLUEZONE,
+    preset: Preset | None = None,
     progress: Progress | None = None,
 ) -> BatchResult:
-    """Match all, then write batch and exposures together. Raises RegistryError; then nothing was written.
+    """Match all, then write batch and findings together. Raises RegistryError or ScoringError; then nothing was
+    written.
 
-    tolerance_s: for clocks of which nothing is known; what is known of the others widens or narrows it.
+    tolerance_s: for clocks of which nothing is known; what is known of the others widens or narrows it. preset: None
+    for the one that the admin chose.
     """
-    started_s = clock_s()
-    with registry.read() as session:
-        found = _compute(session, Tolerance(tolerance_s), rule, progress)
+    run = _Run(clock_s(), Tolerance(tolerance_s), preset, progress)
+    for _ in range(_TRIES_ON_A_SNAPSHOT):
+        with registry.read() as session:
+            found = _compute(session, run)
+        with registry.write() as session:
+            if found.standing.still_holds(_standing(session)):
+                return _store(session, run, found, clock_s())
     with registry.write() as session:
-        batch = Batch(
-            started_s=started_s,
-            finished_s=clock_s(),
-            rule=rule.name,
-            rule_version=rule.version,
-            tolerance_s=tolerance_s,
-            days=found.days,
-            sightings=found.sightings,
-            exposures=len(found.scores),
-        )
-        session.add(batch)
-        session.flush()
-        removed = _store(session, batch, found.scores)
-    return BatchResult(found.days, found.sightings, len(found.scores), removed, found.unknown_clocks, found.bad_clocks)
+        return _store(session, run, _compute(session, run), clock_s())
 
 
-def _compute(session: Session, tolerance: Tolerance, rule: Rule, progress: Progress | None) -> _Found:
-    cases = _case_columns(session)
-    table = KeyTable(cases.keys)
-    days = table.days(tolerance.largest_s)
-    scores: dict[Key, Score] = {}
+def _standing(session: Session) -> _Standing:
+    active = session.scalars(select(Case.id).where(Case.state == cases.STATE_ACTIVE))
+    last = session.scalar(select(func.max(AuditEntry.id)).where(AuditEntry.action.in_(_TAKES_AWAY)))
+    return _Standing(frozenset(active), frozenset(session.scalars(select(Log.id))), last or 0)
+
+
+def _compute(session: Session, run: _Run) -> _Found:
+    preset = chosen(session) if run.preset is None else run.preset
+    standing, peers, offsets = _standing(session), load_peers(session), load_offsets(session)
+    days = peers.days(run.tolerance)
+    scores: dict[ExposureKey, Score] = {}
+    stays, finder = [], StayFinder()
     sightings = unknown = bad = 0
     for done, day in enumerate(days, 1):
-        found = score_day(table, cases, _load_day(session, day), tolerance, rule)
-        sightings += found.sightings
-        unknown += found.unknown_clocks
-        bad += found.bad_clocks
-        scores.update({(case, log, day_text(day)): scored for (case, log), scored in found.scores.items()})
-        if progress is not None:
-            progress(day_text(day), done, len(days))
-    return _Found(scores, len(days), sightings, unknown, bad)
-
-
-def _case_columns(session: Session) -> CaseColumns:
-    pairs = active_keys(session)
-    log_of_token = {token_id: log_id for log_id, token_id in session.execute(select(Log.id, Log.token_id))}
-    own = {case.id: log_of_token[case.token_id] for case, _ in pairs if case.token_id is not None}
-    return CaseColumns([key for _, key in pairs], [case.id for case, _ in pairs], own)
-
-
-def _load_day(session: Session, day: int) -> DayColumns:
-    """The columns of one day in order of time; rows are turned into columns in pieces to keep memory small."""
-    rows = session.execute(
-        select(
-            Sighting.rotating_id,
-            Sighting.first_s,
-            Sighting.last_s,
-            Sighting.log_id,
-            Sighting.window_start_s,
-            Sighting.packets,
-            Sighting.scans,
-            Sighting.scan_period_s,
-            Sighting.rssi_max_dbm,
-            Sighting.rssi_mean_dbm,
-            Sighting.stale,
-            Sighting.tx_power_dbm,
-            Sighting.uncertainty_s,
+        found = score_day(peers, load_day(session, day, offsets), run.tolerance, preset)
+        stays += finder.add(found.at_sites, (day + 1) * DAY_S)
+        scores.update(_keyed(found, peers, day_text(day)))
+        sightings, unknown, bad = (
+            sightings + found.sightings,
+            unknown + found.unknown_clocks,
+            bad + found.bad_clocks,
         )
-        .where(Sighting.first_s >= day * DAY_S, Sighting.first_s < (day + 1) * DAY_S, Sighting.kind == KIND_BLUEZONE)
-        .order_by(Sighting.first_s, Sighting.id)
-        .execution_options(yield_per=_ROWS_AT_ONCE)
+        if run.progress is not None:
+            run.progress(day_text(day), done, len(days))
+    stays += finder.finish()
+    contacts = contacts_of(scores, _places(scores, peers))
+    return _Found(preset, standing, contacts, stays, len(days), sightings, unknown, bad)
+
+
+def _keyed(found: DayFound, peers: Peers, day: str) -> dict[ExposureKey, Score]:
+    owners = peers.owners
+    return {
+        ExposureKey(owners[owner].case_id, owners[owner].log_id, log_id, day): score
+        for (owner, log_id), score in found.scores.items()
+    }
+
+
+def _places(scores: dict[ExposureKey, Score], peers: Peers) -> set[ExposureKey]:
+    return {key for key, score in scores.items() if peers.bearers.is_place(key.log_id, score.first_s)}
+
+
+def _store(session: Session, run: _Run, found: _Found, now_s: int) -> BatchResult:
+    exposures, first, second = found.contacts
+    batch = Batch(
+        started_s=run.started_s,
+        finished_s=now_s,
+        rule=found.preset.name,
+        rule_version=found.preset.version,
+        tolerance_s=run.tolerance.unknown_s,
+        days=found.days,
+        sightings=found.sightings,
+        exposures=len(exposures),
+        second_contacts=sum(key.via_log_id != DIRECT for key in exposures),
+        visits=len(found.stays),
     )
-    parts = [_columns([tuple(row) for row in part]) for part in rows.partitions()]
-    if not parts:
-        return empty_columns()
-    return DayColumns(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
-
-
-def _columns(rows: list[_Row]) -> DayColumns:
-    hi, lo = halves([row[0] for row in rows])
-    tx_power_dbm = [TX_POWER_UNTOLD if row[11] is None else row[11] for row in rows]
-    uncertainty_s = [UNKNOWN if row[12] is None else row[12] for row in rows]
-    numbers = np.array([row[1:11] for row in rows], dtype=np.int64)
-    last = (np.array(column, dtype=np.int64) for column in (tx_power_dbm, uncertainty_s))
-    return DayColumns(*(hi, lo, *numbers.T, *last))
-
-
-def _store(session: Session, batch: Batch, scores: dict[Key, Score]) -> int:
-    """Bring the exposures of this rule in line with the scores; answers how many were removed."""
-    left = dict(scores)
-    removed = 0
-    for exposure in session.scalars(select(Exposure).where(Exposure.rule == batch.rule)).all():
-        scored = left.pop((exposure.case_id, exposure.log_id, exposure.day), None)
-        if scored is None:
-            session.delete(exposure)
-            removed += 1
-        else:
-            _fill(exposure, batch, scored)
-    for (case_id, log_id, day), scored in left.items():
-        exposure = Exposure(case_id=case_id, log_id=log_id, day=day, rule=batch.rule)
-        _fill(exposure, batch, scored)
-        session.add(exposure)
+    session.add(batch)
     session.flush()
-    return removed
-
-
-def _fill(exposure: Exposure, batch: Batch, scored: Score) -> None:
-    exposure.batch_id = batch.id
-    exposure.rule_version = batch.rule_version
-    for name, value in scored._asdict().items():
-        setattr(exposure, name, value)
+    removed = store_exposures(session, batch, exposures)
+    store_visits(session, batch, found.stays)
+    follow_up.update(session, now_s)
+    detail = f"rule {batch.rule} {batch.rule_version}: {len(first)} F1, {len(second)} F2, {batch.visits} visits"
+    audit.record(session, audit.Action.MATCH, audit.What.REGISTRY, now_s, batch.id, detail)
+    return BatchResult(
+        days=found.days,
+        sightings=found.sightings,
+        exposures=len(exposures),
+        removed=removed,
+        unknown_clocks=found.unknown_clocks,
+        bad_clocks=found.bad_clocks,
+        first_contacts=len(first),
+        second_contacts=len(second),
+        visits=len(found.stays),
+        rule=f"{batch.rule} {batch.rule_version}",
+    )

@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bztoken.formats.case_list import read_case_list
+from bztoken import scoring
+from bztoken.formats.case_list import CaseKey, read_case_list
 from bztoken.formats.history import read_history
-from bztoken.matching.day import TX_POWER_UNTOLD, CaseColumns, DayColumns, day_text, score_day
+from bztoken.formats.tracing_key import SCHEME_BLUEZONE, TracingKey
+from bztoken.matching.day import NO_AEM, TX_POWER_UNTOLD, DayColumns, day_text, score_day
 from bztoken.matching.kernel import halves
-from bztoken.matching.key_table import KeyTable
-from bztoken.matching.rules import BLUEZONE, Rule, Score
+from bztoken.matching.peers import Entry, Kind, Owner, Peers
+from bztoken.matching.rules import Preset, Score
 from bztoken.matching.tolerance import UNKNOWN, Int64s, Tolerance
 from bzwire.bluezone import DAY_S
 
@@ -38,22 +40,30 @@ class FileMatch(NamedTuple):
     exposures: list[FileExposure]
 
 
-def match_files(cases_path: Path, history_path: Path, tolerance_s: int, rule: Rule = BLUEZONE) -> FileMatch:
-    """Exposures in order of day and case. Raises FormatError or OSError."""
-    keys = read_case_list(cases_path)
-    history = _load(history_path)
-    table, tolerance = KeyTable(keys), Tolerance(tolerance_s)
-    cases = CaseColumns(keys, range(1, len(keys) + 1), {})
+def match_files(cases_path: Path, history_path: Path, tolerance_s: int, preset: Preset | None = None) -> FileMatch:
+    """Exposures in order of day and case; preset: None for Bluezone's. Raises FormatError or OSError."""
+    preset = preset or scoring.load(scoring.DEFAULT)
+    peers = Peers([_entry(number, key) for number, key in enumerate(read_case_list(cases_path), 1)])
+    history, tolerance = _load(history_path), Tolerance(tolerance_s)
     exposures: list[FileExposure] = []
     sightings = 0
-    for day in table.days(tolerance.largest_s):
+    for day in peers.days(tolerance):
         low, high = np.searchsorted(history.seen_s, (day * DAY_S, (day + 1) * DAY_S))
         if low == high:
             continue
-        found = score_day(table, cases, _columns(history, int(low), int(high), rule), tolerance, rule)
+        found = score_day(peers, _columns(history, int(low), int(high), preset.window_s), tolerance, preset)
         sightings += found.sightings
-        exposures += [FileExposure(case, day_text(day), scored) for (case, _), scored in sorted(found.scores.items())]
+        exposures += [
+            FileExposure(peers.owners[owner].case_id, day_text(day), scored)
+            for (owner, _), scored in sorted(found.scores.items())
+        ]
     return FileMatch(len(history.seen_s), sightings, exposures)
+
+
+def _entry(number: int, key: CaseKey) -> Entry:
+    """Each entry of a list is taken for a case of its own."""
+    tracing = TracingKey(SCHEME_BLUEZONE, key.day_key, key.time_start_s, key.slots_per_day, key.time_end_s)
+    return Entry(Owner(Kind.CASE, number, 0), tracing)
 
 
 class _History(NamedTuple):
@@ -84,7 +94,7 @@ def _flush(ids: list[bytes], parts: list["array[int]"]) -> None:
     ids.clear()
 
 
-def _columns(history: _History, low: int, high: int, rule: Rule) -> DayColumns:
+def _columns(history: _History, low: int, high: int, window_s: int) -> DayColumns:
     hi, lo, seen_s, rssi_dbm = (column[low:high] for column in history)
 
     def full(value: int) -> Int64s:
@@ -96,7 +106,7 @@ def _columns(history: _History, low: int, high: int, rule: Rule) -> DayColumns:
         first_s=seen_s,
         last_s=seen_s,
         log_id=full(0),
-        window_start_s=seen_s - seen_s % rule.window_s,
+        window_start_s=seen_s - seen_s % window_s,
         packets=full(1),
         scans=full(1),
         scan_period_s=full(0),
@@ -105,4 +115,7 @@ def _columns(history: _History, low: int, high: int, rule: Rule) -> DayColumns:
         stale=full(0),
         tx_power_dbm=full(TX_POWER_UNTOLD),
         uncertainty_s=full(UNKNOWN),
+        gaen=full(0),
+        aem=full(NO_AEM),
+        rssi_offset_db=full(0),
     )

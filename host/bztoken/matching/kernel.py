@@ -1,4 +1,4 @@
-"""The join of case IDs and sightings: columns in, every sighting out. Pure; knows neither files nor databases.
+"""The join of the IDs of keys and of sightings: columns in, every sighting out; knows neither files nor databases.
 
 An ID of at most 16 bytes is two int64 columns, so one integer search finds its candidates and one comparison settles
 them. Duplicates on both sides all come out. Memory is bounded by the slice handed in: one day.
@@ -10,15 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from bztoken.matching.tolerance import Int64s, Tolerance
-from bzwire.bluezone import SLOT_S
 
 HALVES_BYTES = 16
 _BLOCK_ROWS = 1 << 18  # sightings joined at a time: bounds the candidates of an ID that somebody repeats
 
 
 class KeyIds(NamedTuple):
-    """IDs that cases had on the air: halves of the ID, start of its slot, whose key it came from, and how far the clock
-    that broadcast it may have been off, s; UNKNOWN where nothing is known of it.
+    """IDs that devices had on the air: halves of the ID, start of its slot, whose key it came from, and how far the
+    clock that broadcast it may have been off, s; UNKNOWN where nothing is known of it.
     """
 
     hi: Int64s
@@ -53,23 +52,24 @@ def halves(ids: Sequence[bytes]) -> tuple[Int64s, Int64s]:
     return np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1])
 
 
-def match(key_ids: KeyIds, sightings: Sightings, tolerance: Tolerance) -> Matches:
+def match(key_ids: KeyIds, sightings: Sightings, tolerance: Tolerance, slot_s: int) -> Matches:
     """Every (sighting, key, slot) with the same ID, where the sighting overlaps the slot widened by their tolerance.
 
-    The slot is [start, start + 900 s), the sighting [first, last]; the order of either side's rows is free.
+    The slot is [start, start + slot_s), the sighting [first, last]; the order of either side's rows is free. Both sides
+    must be of one scheme: a short ID, padded, may have the bytes of a long one.
     """
     if len(key_ids.hi) == 0 or len(sightings.hi) == 0:
         return Matches(_empty(), _empty(), _empty())
     order = np.argsort(key_ids.hi, kind="stable")
     keys = KeyIds(*(column[order] for column in key_ids))
     found = [
-        _match_block(keys, Sightings(*(column[at : at + _BLOCK_ROWS] for column in sightings)), at, tolerance)
+        _match_block(keys, Sightings(*(column[at : at + _BLOCK_ROWS] for column in sightings)), at, tolerance, slot_s)
         for at in range(0, len(sightings.hi), _BLOCK_ROWS)
     ]
     return Matches(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
 
 
-def _match_block(keys: KeyIds, seen: Sightings, offset: int, tolerance: Tolerance) -> Matches:
+def _match_block(keys: KeyIds, seen: Sightings, offset: int, tolerance: Tolerance, slot_s: int) -> Matches:
     left = np.searchsorted(keys.hi, seen.hi, side="left")
     # most sightings are of nobody's key: one look settles those, and only the others are searched a second time
     hit = np.flatnonzero(keys.hi[np.minimum(left, len(keys.hi) - 1)] == seen.hi)
@@ -84,7 +84,7 @@ def _match_block(keys: KeyIds, seen: Sightings, offset: int, tolerance: Toleranc
     good = (
         (keys.lo[at] == seen.lo[row])
         & (seen.last_s[row] >= start_s - tolerance_s)
-        & (seen.first_s[row] < start_s + SLOT_S + tolerance_s)
+        & (seen.first_s[row] < start_s + slot_s + tolerance_s)
     )
     return Matches(row[good] + offset, keys.key_index[at[good]], start_s[good])
 

@@ -17,6 +17,7 @@ UNKNOWN = -1  # an uncertainty of which nothing is known
 DEFAULT_TOLERANCE_S = 1800
 BASE_S = 60
 CAP_S = 4 * 3600
+GAEN_MAX_S = 2 * 3600  # 12 intervals: what the protocol's own matching grants, and no reader of its keys more
 
 
 class Tolerance(NamedTuple):
@@ -33,6 +34,10 @@ class Tolerance(NamedTuple):
         together = self.base_s + np.maximum(seen_s, 0) + np.maximum(key_s, 0)
         wanted = np.where(known, together, np.where(nothing, self.unknown_s, np.maximum(together, self.unknown_s)))
         return np.minimum(wanted, self.largest_s)
+
+    def at_most(self, max_s: int) -> "Tolerance":
+        """The same, but for no pair more than this."""
+        return self._replace(unknown_s=min(self.unknown_s, max_s), cap_s=min(self.cap_s, max_s))
 
     @property
     def largest_s(self) -> int:
