@@ -19,7 +19,19 @@ from bztoken.errors import FormatError, PageConflict, RegistryError
 from bztoken.formats.bundle import MAX_MADE_AT_S, Counts, Header, Row, Section
 from bztoken.formats.bundle_file import BundleReader
 from bztoken.home import Home
-from bztoken.registry import clock_points, couriers, events, gaps, logs, losses, page_times, pages, syncs, tokens
+from bztoken.registry import (
+    clock_points,
+    couriers,
+    events,
+    gaps,
+    logs,
+    losses,
+    page_times,
+    pages,
+    person_rows,
+    syncs,
+    tokens,
+)
 from bztoken.registry.clock_points import ClockReading
 from bztoken.registry.database import Registry, open_registry
 from bztoken.registry.models import Courier, Log, Sync, Token
@@ -174,6 +186,9 @@ class _Section:
                 assert token is not None  # every token was looked up before
                 if token.state == tokens.STATE_REVOKED or token.alarm == tokens.ALARM_CLONE:
                     self._note_revoked(session, token, section)
+                    self._result.refused_tokens.add(token.id)
+                    return
+                if person_rows.is_withheld(session, token):
                     self._result.refused_tokens.add(token.id)
                     return
                 self._store(session, token, section)

@@ -18,7 +18,7 @@ from bztoken.formats.courier_pass import CourierPass, day_number
 from bztoken.home import Home
 from bztoken.link.refusals import TokenTooOld
 from bztoken.link.token_link import Challenge, Info, TokenLink
-from bztoken.registry import devices, losses, tokens
+from bztoken.registry import devices, losses, person_rows, tokens
 from bztoken.registry.database import Registry
 from bztoken.registry.models import Token
 from bzwire import keys, messages
@@ -104,10 +104,12 @@ async def connect(home: Home, registry: Registry, port: str, must_be_trusted: bo
 
 
 async def _require_trusted(registry: Registry, token: Token) -> None:
-    """Raises NotTrusted; that a revoked token was plugged in is remembered."""
+    """Raises NotTrusted, also for who withdrew; that a revoked token was plugged in is remembered."""
     if not tokens.is_trusted(token):
         await asyncio.to_thread(_note_refusal, registry, token.id)
         tokens.require_trusted(token)
+    with registry.read() as session:
+        person_rows.require_consent(session, token)
 
 
 def _note_refusal(registry: Registry, token_id: int) -> None:

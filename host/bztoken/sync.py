@@ -21,6 +21,7 @@ from bztoken.link.log_reader import Cursor, LogReader
 from bztoken.registry import carried, clock_points, gaps, intake, logs, page_times, pages, syncs, tokens
 from bztoken.registry.database import Registry, open_registry
 from bztoken.registry.models import Log, Token
+from bztoken.tracing import notices
 from bzwire import messages
 from bzwire.errors import Truncated, WireError
 from bzwire.page import check_page
@@ -40,7 +41,7 @@ class SyncResult:
     clock_set: it was set right, as only a courier does not do.
 
     alarm: "rollback" when the token counts lower than at an earlier visit; kept_from: the token keeps its pages from
-    this one on, because it is damaged.
+    this one on, because it is damaged; notice: what was done about it, None: nothing.
     """
 
     label: str
@@ -55,6 +56,7 @@ class SyncResult:
     kept_from: int | None = None
     alarm: str | None = None
     clock_set: bool = True
+    notice: notices.Told | None = None
 
 
 def sync(home: Home, port: str, progress: Progress) -> SyncResult:
@@ -123,6 +125,8 @@ class _LogSync:
             self._result.seconds = time.monotonic() - started
             self._result.repeats = self._link.repeats
             await self._write(self._finish)
+        if not self._known.is_courier:
+            self._result.notice = await notices.tell(self._registry, self._known, self._lock)
         if self._damaged:
             raise LinkError(
                 f"The log on the token is damaged, first at page {min(self._damaged)}: all whole pages that it gives "
@@ -188,8 +192,8 @@ class _LogSync:
             stored = gaps.read_on_from(session, log, first, stored, self._keep_from)
         self._next = self._first = max(stored, first)
         if first < stored:
-            self._next = stored - 1
             self._overlap = pages.raw_of(session, log, stored - 1)
+            self._next = stored if self._overlap is None else stored - 1  # None: it was deleted for its age
         self._safe = log.safe_sequence if self._keep_from is None else min(log.safe_sequence, self._keep_from - 1)
 
     def _note_alarm(self, session: Session, log: Log, status: dict[str, Any]) -> None:

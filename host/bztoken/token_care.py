@@ -12,7 +12,7 @@ from bztoken.connection import KnownToken, connect
 from bztoken.errors import LinkError
 from bztoken.home import Home
 from bztoken.link.token_link import TokenLink
-from bztoken.registry import events
+from bztoken.registry import events, notices
 from bztoken.registry.database import Registry, open_registry
 from bztoken.registry.models import Token
 from bztoken.registry.tokens import ROLE_SITE
@@ -92,6 +92,8 @@ def change_settings(home: Home, port: str, wanted: Wanted) -> Told:
             with registry.write() as session:
                 token = session.get_one(Token, known.token_id)
                 events.record(session, token, events.SETTINGS, int(time.time()), wanted.in_words())
+                if wanted.notice is not None:
+                    notices.note_told(session, token)
         return told
 
     with open_registry(home) as registry:

@@ -4,18 +4,16 @@ Its log and its day keys are its last holder's: between two people it is wiped, 
 Wiping, revoking and provisioning are elsewhere (`token_wipe`, `registry/tokens`, `provision`).
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from enum import StrEnum
-from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from bztoken.errors import FormatError, RegistryError
-from bztoken.formats.issue_list import IssueLine
-from bztoken.registry import events, issues, losses, tokens
+from bztoken.errors import RegistryError
+from bztoken.registry import consents, events, issues, losses, tokens
+from bztoken.registry.folding import folded
 from bztoken.registry.issues import Holder
-from bztoken.registry.models import Token, TokenIssue
+from bztoken.registry.models import Person, Token, TokenIssue
 
 
 class Step(StrEnum):
@@ -29,17 +27,10 @@ class Step(StrEnum):
     WIPED = "wiped"
 
 
-@dataclass
-class Issued:
-    """What was done with a list: tokens issued now, those whose holder had them already, lines that name nobody."""
-
-    issued: int = 0
-    before: int = 0
-    nobody: int = 0
-
-
 def issue(session: Session, token: Token, holder: Holder, now_s: int) -> TokenIssue:
-    """Put a token into somebody's hands. Raises RegistryError, with the next step, when it must not go there."""
+    """Put a token into somebody's hands. Raises RegistryError, with the next step, when it must not go there, and
+    PersonError for a person who did not agree, or no longer does.
+    """
     _require_active(token)
     _require_production(token)
     if holder.kind != token.role:
@@ -57,44 +48,13 @@ def issue(session: Session, token: Token, holder: Holder, now_s: int) -> TokenIs
             "this token still holds the log and the keys of whoever had it before: nothing was changed; plug it in and "
             "run `bztoken token reissue` first, which gives it another identity"
         )
+    if held:
+        _require_since_withdrawal(session, held[-1])
     if holder.kind == issues.SITE:
         _require_place(token, holder)
+    else:
+        consents.require_open(session, session.get_one(Person, holder.number))
     return issues.add(session, token, holder, now_s)
-
-
-def issue_list(session: Session, path: Path, lines: Sequence[IssueLine], now_s: int) -> Issued:
-    """Put all tokens of a list into somebody's hands, or, when one must not go there, none: raises FormatError with its
-    line. A list may be repeated, longer: who has theirs already is left alone, and so are lines that name nobody.
-    """
-    done = Issued()
-    seen: dict[int, int] = {}
-    problems: list[tuple[int, str]] = []
-    for line in lines:
-        try:
-            token = tokens.by_known_label(session, line.label)
-            if seen.setdefault(token.id, line.number) != line.number:
-                raise RegistryError(f"this token is in line {seen[token.id]} already")
-            _issue_line(session, token, line, now_s, done)
-        except RegistryError as error:
-            problems.append((line.number, str(error)))
-    if problems:
-        number, problem = problems[0]
-        others = ", ".join(str(other) for other, _ in problems[1:])
-        raise FormatError(path, number, problem + (f"; also wrong: line {others}" if others else ""))
-    return done
-
-
-def _issue_line(session: Session, token: Token, line: IssueLine, now_s: int, done: Issued) -> None:
-    if not line.holder:
-        done.nobody += 1
-        return
-    holder = Holder.named(line.kind, line.holder)
-    has_it = issues.open_of(session, token)
-    if has_it is not None and holder.has(has_it) and token.state == tokens.STATE_ACTIVE:
-        done.before += 1
-        return
-    issue(session, token, holder, now_s)
-    done.issued += 1
 
 
 def give_back(session: Session, token: Token, now_s: int) -> bool:
@@ -125,6 +85,7 @@ def revoke(session: Session, token: Token, now_s: int, reason: str) -> None:
             f"this token was reported {loss.detail} on {losses.day_of(loss)} already: nothing was changed"
         )
     tokens.revoke(session, token, now_s, reason)
+    _note(session, token, f"revoked ({reason})", now_s)
 
 
 def find(session: Session, token: Token, now_s: int) -> None:
@@ -136,6 +97,7 @@ def find(session: Session, token: Token, now_s: int) -> None:
         )
     token.state = tokens.STATE_ACTIVE
     events.record(session, token, events.FOUND, now_s)
+    _note(session, token, "found", now_s)
 
 
 def step_of(session: Session, token: Token) -> Step:
@@ -148,6 +110,13 @@ def steps(session: Session, all_tokens: Iterable[Token]) -> dict[int, Step]:
     """Where each of these tokens is, by its row."""
     last = issues.last_by_token(session)
     return {token.id: _step(session, token, last.get(token.id)) for token in all_tokens}
+
+
+def _note(session: Session, token: Token, what: str, now_s: int) -> None:
+    """Tell the audit of whoever has it."""
+    row = issues.open_of(session, token)
+    if row is not None:
+        issues.note(session, row, what, now_s)
 
 
 def _step(session: Session, token: Token, last: TokenIssue | None) -> Step:
@@ -190,9 +159,18 @@ def _require_production(token: Token) -> None:
         )
 
 
+def _require_since_withdrawal(session: Session, last: TokenIssue) -> None:
+    """What it heard before its holder withdrew is not taken in, not even now that they agree again."""
+    if last.person_id is not None and consents.withdrew_since(session, last.person_id, last.issued_at_s):
+        raise RegistryError(
+            "this token still holds what it heard before its holder withdrew: nothing was changed; plug it in and run "
+            "`bztoken token reissue` first"
+        )
+
+
 def _require_place(token: Token, holder: Holder) -> None:
     """A site's token is for the place that it was provisioned for; without one, for the first that gets it."""
-    if token.place is not None and token.place != holder.name:
+    if token.place is not None and folded(token.place) != folded(holder.name):
         raise RegistryError(
             "this token was provisioned for another place: nothing was changed; plug it in and run "
             "`bztoken token reissue` first"

@@ -28,6 +28,7 @@ class Reason(StrEnum):
 
     CLONE = "clone"
     SEEN_REVOKED = "seen though revoked"
+    TO_BE_TOLD = "wearer to be told"
     ROLLBACK = "rollback"
     DEVELOPMENT = "development"
     BATTERY_EMPTY = "battery empty"
@@ -80,6 +81,7 @@ def _reasons(known: LastKnown, now_s: int, unseen_s: int, days: int, newest: tup
         | _of_sync(known.sync, now_s)
         | _of_told(known.told)
         | {Reason.OLD_FIRMWARE: () < _version(known.told) < newest, Reason.RETURNED: known.is_returned}
+        | {Reason.TO_BE_TOLD: known.is_to_be_told}
     )
     if known.token.state == tokens.STATE_PENDING:  # nobody has it yet: all else follows from that
         found = {Reason.UNFINISHED: True}
