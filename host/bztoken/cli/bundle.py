@@ -37,8 +37,10 @@ def export(
 
     Of what was read since the last one.
     """
+    home: Home = ctx.obj
+    home.require_outside(out)
     with _bar() as progress:
-        done = export_bundle(ctx.obj, out, lambda n, total: progress("Writing", n, total), everything, forget)
+        done = export_bundle(home, out, lambda n, total: progress("Writing", n, total), everything, forget)
     if as_json:
         answer_json(_exported(done))
         return

@@ -31,7 +31,9 @@ def add(
 
     The pass is for all tokens that are in use now.
     """
-    issued = courier.issue(ctx.obj, name, days, out)
+    home: Home = ctx.obj
+    home.require_outside(out)
+    issued = courier.issue(home, name, days, out)
     if as_json:
         answer_json({"name": issued.name, "last_day": issued.last_day.isoformat(), "tokens": issued.tokens})
         return

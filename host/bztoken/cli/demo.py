@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ import typer
 
 from bztoken.cli.output import answer
 from bztoken.errors import BztokenError
+from bztoken.registry.events import OPERATOR_VARIABLE
 
 WORLD = "village"
 TOKENS = 12
@@ -27,6 +29,8 @@ ILL = "Bà Lan"
 PHONE = "minh"
 PHONE_LABEL = "Anh Minh"
 CASE = "F0-1"
+ADMIN, TRACER, DOCTOR = "An", "Hoa", "Dũng"
+STAFF = {ADMIN: "admin", TRACER: "tracer", DOCTOR: "doctor"}
 HOLD_S = 4
 
 
@@ -38,7 +42,7 @@ class _Stage:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "BZTOKEN_HOME": str(self.folder / "home")}
+        return {**os.environ, "BZTOKEN_HOME": str(self.folder / "home"), OPERATOR_VARIABLE: TRACER}
 
     @staticmethod
     def _line(words: Sequence[str]) -> list[str]:
@@ -74,6 +78,7 @@ def demo(
     stage = _Stage(folder)
     _title(f"1. Hand out: a registry, and {TOKENS} tokens with the real firmware")
     stage.run(["registry", "init"])
+    _add_staff(stage)
     _title("2. Yesterday in the village, in virtual time")
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
     fleet = str(folder / "fleet")
@@ -85,7 +90,8 @@ def demo(
         _title("4. A phone's owner uploads the contact history of the Bluezone app")
         stage.run(["history", "add", str(folder / "fleet" / f"phone-{PHONE}.tsv"), "--label", PHONE_LABEL])
         _title(f"5. {ILL} has fallen ill and agrees to help: she holds the button of her token")
-        _record_case(stage, fleet, ports[ILL])
+        _record_case(stage, fleet, ports[ILL], yesterday)
+        _authorise_case(stage)
     _title("6. Who was near?")
     stage.run(["match"])
     stage.run(["exposures", "list", "--case", CASE])
@@ -155,8 +161,32 @@ def _sync_all(stage: _Stage, ports: dict[str, str]) -> None:
             answer(f"$ bztoken sync --port {port}\n{output.rstrip()}")
 
 
-def _record_case(stage: _Stage, fleet: str, port: str) -> None:
-    process = stage.start(["case", "add", "--port", port, "--name", CASE, "--days", "3"])
+def _password_file(stage: _Stage, name: str) -> str:
+    """Of somebody who exists in a demonstration only."""
+    path = stage.folder / f"{name}.password"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(f"{secrets.token_urlsafe(12)}\n")
+    return str(path)
+
+
+def _add_staff(stage: _Stage) -> None:
+    """Nobody records a case alone: a tracer does, and a doctor draws the code for it."""
+    for name, role in STAFF.items():
+        words = ["operator", "add", name, "--role", role, "--password-file", _password_file(stage, name)]
+        by = [] if name == ADMIN else ["--as", ADMIN, "--as-password-file", _password_file(stage, ADMIN)]
+        stage.run([*words, *by])
+
+
+def _authorise_case(stage: _Stage) -> None:
+    words = ["case", "authorise", CASE, "--as", DOCTOR, "--password-file", _password_file(stage, DOCTOR)]
+    answered = stage.run(words)
+    code = next(line.removeprefix("Code: ") for line in answered.splitlines() if line.startswith("Code: "))
+    stage.run(["case", "confirm", CASE, "--code", code])
+
+
+def _record_case(stage: _Stage, fleet: str, port: str, onset: str) -> None:
+    process = stage.start(["case", "add", "--port", port, "--name", CASE, "--onset", onset])
     assert process.stderr is not None
     for line in process.stderr:
         answer(line.rstrip())

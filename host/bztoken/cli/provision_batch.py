@@ -38,13 +38,14 @@ class Files:
     sheet: str
     programme: str
 
-    def require(self) -> None:
-        """Raises PrintError when one could not be written, a usage error when both are one file."""
+    def require(self, home: Home) -> None:
+        """Raises PrintError or HomeError when one could not be written, a usage error when both are one file."""
         label_sheet([_LONGEST], sheet_named(self.sheet), programme=self.programme)
         named = [path for path in (self.labels, self.csv) if path is not None]
         if len({os.path.realpath(path) for path in named}) < len(named):
             raise typer.BadParameter("--labels and --csv name the same file")
         for path in named:
+            home.require_outside(path)
             require_writable(path)
 
     def write(self, found: list[BatchToken]) -> None:
@@ -76,7 +77,7 @@ def run(home: Home, order: Order) -> None:
     """Until there are enough, or Ctrl-C. Raises a BztokenError before the first token is touched, or when a file could
     not be written at the end.
     """
-    order.files.require()
+    order.files.require(home)
     home.require_clinic()
     home.master_key()
     with open_registry(home) as registry:

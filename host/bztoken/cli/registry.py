@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 
 from bztoken.cli.output import answer, answer_json
 from bztoken.home import Home
-from bztoken.registry.database import create_registry, head_revision, open_registry, upgrade_registry
+from bztoken.registry.database import create_registry, open_registry, upgrade_registry
 from bztoken.registry.exposures import count_everything
+from bztoken.registry.migrating import head_revision
 
 app = typer.Typer(no_args_is_help=True, help="Make, upgrade and count the registry of this computer.")
 
@@ -22,6 +23,14 @@ def reading_at_clinic(home: Home) -> Iterator[Session]:
     """One snapshot of the registry. Raises HomeError on a courier's computer, RegistryError."""
     home.require_clinic()
     with open_registry(home) as registry, registry.read() as session:
+        yield session
+
+
+@contextmanager
+def changing_at_clinic(home: Home) -> Iterator[Session]:
+    """One transaction, also for looks that are recorded. Raises HomeError on a courier's computer, RegistryError."""
+    home.require_clinic()
+    with open_registry(home) as registry, registry.write() as session:
         yield session
 
 

@@ -9,14 +9,17 @@ from typing import Annotated
 import typer
 
 from bztoken.cli.output import answer_json, say
+from bztoken.cli.purge import purge_home_when_due, purge_when_due
 from bztoken.cli.registry import AsJson
 from bztoken.cli.sync_view import Bars, Reporter, outcome_document, result_document, sentences, tell
 from bztoken.errors import LinkError
 from bztoken.home import Home
 from bztoken.link.ports import FoundPort, candidates
-from bztoken.registry.database import open_registry
+from bztoken.registry.database import Registry, open_registry
 from bztoken.sync import sync as sync_token
 from bztoken.sync_many import ManySyncs, Outcome, State, require_some
+
+PURGE_POLL_S = 3600
 
 
 def sync(
@@ -48,6 +51,7 @@ def sync(
         raise typer.BadParameter("say one of --port, --all and --watch")
     if among and port:
         raise typer.BadParameter("--among goes with --all or --watch")
+    purge_home_when_due(ctx.obj)
     if watch:
         _watch(ctx.obj, among or [], as_json)
     elif port and len(port) == 1:
@@ -97,6 +101,7 @@ async def _watch_until_stopped(home: Home, patterns: Sequence[str], as_json: boo
     with open_registry(home) as registry, Reporter(as_json) as reporter:
         watching = asyncio.ensure_future(ManySyncs(home, registry, reporter).watch(lambda: candidates(patterns)))
         loop = asyncio.get_running_loop()
+        purging = asyncio.ensure_future(_purge_daily(registry))
         for number in (signal.SIGINT, signal.SIGTERM):
             if os.name == "posix":
                 loop.add_signal_handler(number, watching.cancel)
@@ -104,3 +109,12 @@ async def _watch_until_stopped(home: Home, patterns: Sequence[str], as_json: boo
             await watching
         except asyncio.CancelledError:
             say("Stopped.")
+        finally:
+            purging.cancel()
+
+
+async def _purge_daily(registry: Registry) -> None:
+    """For as long as somebody watches: it asks every hour, and does something once a day."""
+    while True:
+        await asyncio.sleep(PURGE_POLL_S)
+        await asyncio.to_thread(purge_when_due, registry)

@@ -7,6 +7,7 @@ from bztoken.cli.output import answer, answer_json_line, say
 from bztoken.registry.tokens import ALARM_ROLLBACK
 from bztoken.sync import SyncResult
 from bztoken.sync_many import Outcome, State
+from bztoken.tracing.notices import Told
 
 
 class Bars(ShowsBars):
@@ -78,7 +79,19 @@ def sentences(result: SyncResult) -> list[str]:
             "This token counts lower than at its last visit: its flash was damaged or put back to an older state, or a "
             "second device has its identity. What it holds was stored; let a technician look at it."
         )
+    if result.notice is not None:
+        found.append(_NOTICE[result.notice])
     return found
+
+
+_NOTICE = {
+    Told.SET: "Its wearer is to be told something, and its light asks them to call now: `bztoken follow-up list` shows "
+    "who it is and what to do.",
+    Told.WAITING: "Its wearer is still to be told something: `bztoken follow-up list` shows who it is and what to do.",
+    Told.CLEARED: "Its light no longer asks its wearer to call: somebody has spoken with them, or it no longer holds.",
+    Told.NOT_POSSIBLE: "Its wearer is to be told something (`bztoken follow-up list`), and its firmware is too old to "
+    "show that: update it.",
+}
 
 
 def _clock(result: SyncResult) -> str:
@@ -105,6 +118,7 @@ def result_document(result: SyncResult) -> dict[str, object]:
         "heap_bytes": result.heap_bytes,
         "kept_from": result.kept_from,
         "alarm": result.alarm,
+        "notice": result.notice,
     }
 
 

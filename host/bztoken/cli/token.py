@@ -1,10 +1,13 @@
 """`bztoken token`: what the registry knows of its tokens, which of them are due, and one token's story."""
 
 import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Annotated
 
 import typer
+from sqlalchemy.orm import Session
 
 from bztoken import token_life
 from bztoken.cli import token_change
@@ -20,8 +23,10 @@ from bztoken.cli.token_story import answer_story, story_document
 from bztoken.cli.token_view import document, headings, row, seen
 from bztoken.errors import LinkError
 from bztoken.home import Home
+from bztoken.people import person_desk
 from bztoken.registry import issues, last_known, tokens
-from bztoken.registry.database import open_registry
+from bztoken.registry.database import Registry, open_registry
+from bztoken.registry.models import TokenIssue
 from bztoken.token_care import read_status
 from bztoken.token_life import Step
 from bztoken.token_status import TokenStatus
@@ -59,7 +64,8 @@ def list_tokens(
     state: Annotated[State | None, typer.Option("--state", help="Only tokens in this state.")] = None,
     step: Annotated[Step | None, typer.Option("--step", help="Only tokens at this step of their life.")] = None,
     held_by: Annotated[
-        str | None, typer.Option("--held-by", help="Only tokens in the hands of this person or place.")
+        str | None,
+        typer.Option("--held-by", help="Only tokens in the hands of this person (number, or name) or place."),
     ] = None,
     zone: Zone = DEFAULT_ZONE,
     as_json: AsJson = False,
@@ -67,11 +73,12 @@ def list_tokens(
     """List the tokens and how each was when it was last synced."""
     home: Home = ctx.obj
     local = zone_named(zone)
-    with open_registry(home) as registry, registry.read() as session:
+    with open_registry(home) as registry, _looking(registry, held_by is not None) as session:
         found = last_known.of_tokens(session, None if state is None else state.value)
         pages = last_known.pages_stored(session)
         steps = token_life.steps(session, [known.token for known in found])
         held = None if held_by is None else issues.held_by(session, held_by)
+        person_desk.note_looks(session, _holders(held or {}), int(time.time()), "as holders of tokens")
     found = [
         known
         for known in found
@@ -129,10 +136,12 @@ def show(
     """
     home: Home = ctx.obj
     local = zone_named(zone)
-    with open_registry(home) as registry, registry.read() as session:
+    with open_registry(home) as registry, registry.write() as session:  # the look at its holders is recorded
         token = tokens.by_known_label(session, label)
         story = last_known.story_of(session, token, SYNCS_SHOWN)
         step = token_life.step_of(session, token)
+        held = {held.row.id: held.row for held in story.issues}
+        person_desk.note_looks(session, _holders(held), int(time.time()), f"as holders of token {token.id}")
     status = None if port is None else _status_of(home, port, story.known.token.label)
     if as_json:
         now = {} if status is None else {"status": status_document(status)}
@@ -142,6 +151,16 @@ def show(
     if status is not None:
         answer("Now:")
         answer_status(status, home.is_courier)
+
+
+def _looking(registry: Registry, is_recorded: bool) -> AbstractContextManager[Session]:
+    """A look at people is recorded, and that is a change; others wait for nobody."""
+    return registry.write() if is_recorded else registry.read()
+
+
+def _holders(rows: Mapping[int, TokenIssue]) -> list[int]:
+    """The persons of these rows, each once."""
+    return list(dict.fromkeys(row.person_id for row in rows.values() if row.person_id is not None))
 
 
 def _status_of(home: Home, port: str, label: str) -> TokenStatus:

@@ -24,6 +24,8 @@ _SENTENCES = {
     "(`bztoken token reissue`).",
     Reason.SEEN_REVOKED: "It was revoked, and somebody plugged it in since: ask who brought it; keep it and "
     "record that (`bztoken token return`), or believe it again (`bztoken token found`, or `restore`).",
+    Reason.TO_BE_TOLD: "Its wearer is to be told something and nobody has reached them yet (`bztoken follow-up list`); "
+    "sync it, so that its light asks them to call.",
     Reason.ROLLBACK: "It counted lower than before: somebody put back its flash, or it was damaged; sync it, then "
     "provision it anew (`bztoken token reissue`).",
     Reason.DEVELOPMENT: "It is a developer's board, whose cable leads to its keys: nobody may wear it. If somebody "

@@ -1,8 +1,6 @@
 """`bztoken token issue|return|lost|found`: who has a token; each step is recorded with who did it, without a cable."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +9,12 @@ from sqlalchemy.orm import Session
 
 from bztoken import token_life
 from bztoken.cli.output import answer, answer_json
-from bztoken.cli.registry import AsJson
+from bztoken.cli.registry import AsJson, changing_at_clinic
 from bztoken.formats.issue_list import read_issues
 from bztoken.home import Home
-from bztoken.registry import tokens
-from bztoken.registry.database import open_registry
-from bztoken.registry.issues import PERSON, SITE, Holder
+from bztoken.people import handing_out
+from bztoken.registry import persons, sites, tokens
+from bztoken.registry.issues import Holder
 from bztoken.registry.models import Token
 
 Label = Annotated[str, typer.Argument(help="Label of the token.")]
@@ -25,8 +23,10 @@ Label = Annotated[str, typer.Argument(help="Label of the token.")]
 def issue(
     ctx: typer.Context,
     label: Annotated[str | None, typer.Argument(help="Label of the token.")] = None,
-    person: Annotated[str | None, typer.Option("--person", help="Name of the person who gets it.")] = None,
-    site: Annotated[str | None, typer.Option("--site", help="Name of the place where it stays.")] = None,
+    person: Annotated[
+        str | None, typer.Option("--person", help="Who gets it: number (P-0012-7), or a name that only one person has.")
+    ] = None,
+    site: Annotated[str | None, typer.Option("--site", help="Place where it stays, of `bztoken site list`.")] = None,
     listed: Annotated[
         Path | None, typer.Option("--from", help="Instead: a CSV file with the columns label and person (or site).")
     ] = None,
@@ -34,7 +34,7 @@ def issue(
 ) -> None:
     """Record who gets a token.
 
-    With --from, who gets which: all of the list, or nothing.
+    A person has agreed before (`bztoken person consent`). With --from, who gets which: all of the list, or nothing.
     """
     if listed is not None:
         if not (label is None and person is None and site is None):
@@ -43,9 +43,9 @@ def issue(
         return
     if label is None or (person is None) == (site is None):
         raise typer.BadParameter("give a label, and who gets it: --person NAME or --site NAME; or --from FILE")
-    holder = Holder.named(PERSON, person) if person is not None else Holder.named(SITE, site or "")
-    with _changing(ctx.obj) as session:
+    with changing_at_clinic(ctx.obj) as session:
         token = tokens.by_known_label(session, label)
+        holder = _holder(session, person, site)
         token_life.issue(session, token, holder, int(time.time()))
     _tell(token, token_life.Step.ISSUED, f"{token.label} is issued to a {holder.kind}.", as_json)
 
@@ -53,12 +53,20 @@ def issue(
 def _issue_list(home: Home, path: Path, as_json: bool) -> None:
     home.require_clinic()
     lines = read_issues(path)
-    with _changing(home) as session:
-        done = token_life.issue_list(session, path, lines, int(time.time()))
+    with changing_at_clinic(home) as session:
+        done = handing_out.hand_out(session, path, lines, int(time.time()))
     if as_json:
-        answer_json({"issued": done.issued, "issued_before": done.before, "without_holder": done.nobody})
+        answer_json(
+            {
+                "issued": done.issued,
+                "issued_before": done.before,
+                "without_holder": done.nobody,
+                "registered": done.registered,
+            }
+        )
         return
     remarks = [f"{done.before} were issued so before"] if done.before else []
+    remarks += [f"{done.registered} people were registered"] if done.registered else []
     remarks += [f"{done.nobody} lines name nobody"] if done.nobody else []
     answer(f"Issued {done.issued} tokens" + (f" ({', '.join(remarks)})." if remarks else "."))
 
@@ -68,7 +76,7 @@ def give_back(ctx: typer.Context, label: Label, as_json: AsJson = False) -> None
 
     It must be wiped before somebody else gets it.
     """
-    with _changing(ctx.obj) as session:
+    with changing_at_clinic(ctx.obj) as session:
         token = tokens.by_known_label(session, label)
         is_revoked = token_life.give_back(session, token, int(time.time()))
     then = (
@@ -84,7 +92,7 @@ def lost(ctx: typer.Context, label: Label, as_json: AsJson = False) -> None:
 
     Nothing more that it says is believed. The same as to revoke it for that reason.
     """
-    with _changing(ctx.obj) as session:
+    with changing_at_clinic(ctx.obj) as session:
         token = tokens.by_known_label(session, label)
         token_life.lose(session, token, int(time.time()))
     sentence = (
@@ -99,19 +107,17 @@ def found(ctx: typer.Context, label: Label, as_json: AsJson = False) -> None:
 
     It is believed as before.
     """
-    with _changing(ctx.obj) as session:
+    with changing_at_clinic(ctx.obj) as session:
         token = tokens.by_known_label(session, label)
         token_life.find(session, token, int(time.time()))
         step = token_life.step_of(session, token)
     _tell(token, step, f"{token.label} is found and believed again.", as_json)
 
 
-@contextmanager
-def _changing(home: Home) -> Iterator[Session]:
-    """One transaction at the clinic. Raises HomeError on a courier's computer, RegistryError."""
-    home.require_clinic()
-    with open_registry(home) as registry, registry.write() as session:
-        yield session
+def _holder(session: Session, person: str | None, site: str | None) -> Holder:
+    if person is not None:
+        return Holder.of_person(persons.by_reference(session, person))
+    return Holder.of_site(sites.by_reference(session, site or ""))
 
 
 def _tell(token: Token, step: token_life.Step, sentence: str, as_json: bool) -> None:

@@ -10,9 +10,12 @@ from bztoken.cli.output import answer, answer_table, local_day_and_time
 from bztoken.cli.status import flash_use
 from bztoken.cli.token_view import NOTHING, battery, clock, document, seen
 from bztoken.registry import devices
+from bztoken.registry.issues import Held
 from bztoken.registry.last_known import Story
-from bztoken.registry.models import DeviceEvent, TokenEvent, TokenIssue
+from bztoken.registry.models import DeviceEvent, TokenEvent
 from bztoken.token_life import Step
+
+ERASED = "(erased)"
 
 
 def story_document(story: Story, step: Step) -> dict[str, object]:
@@ -34,7 +37,7 @@ def story_document(story: Story, step: Step) -> dict[str, object]:
             for sync in story.syncs
         ],
         "events": [event_document(event) for event in story.events],
-        "issues": [_issue_document(issue) for issue in story.issues],
+        "issues": [_issue_document(held) for held in story.issues],
         "device": None if story.device is None else _device_document(story),
     }
 
@@ -44,10 +47,12 @@ def event_document(event: TokenEvent | DeviceEvent) -> dict[str, object]:
     return {"at_s": event.at_s, "event": event.event, "by": event.by, "detail": event.detail}
 
 
-def _issue_document(issue: TokenIssue) -> dict[str, object]:
+def _issue_document(held: Held) -> dict[str, object]:
+    issue = held.row
     return {
         "kind": issue.holder_kind,
-        "holder": issue.holder,
+        "holder": held.name,
+        "person": held.number,
         "issued_at_s": issue.issued_at_s,
         "issued_by": issue.issued_by,
         "returned_at_s": issue.returned_at_s,
@@ -95,17 +100,17 @@ def _board(story: Story) -> str:
     )
 
 
-def _answer_holders(issues: Sequence[TokenIssue], local: tzinfo) -> None:
+def _answer_holders(issues: Sequence[Held], local: tzinfo) -> None:
     rows = [
         (
-            issue.holder,
-            issue.holder_kind,
-            local_day_and_time(issue.issued_at_s, local),
-            issue.issued_by,
-            NOTHING if issue.returned_at_s is None else local_day_and_time(issue.returned_at_s, local),
-            issue.returned_by or NOTHING,
+            held.name or ERASED,
+            held.number or held.row.holder_kind,
+            local_day_and_time(held.row.issued_at_s, local),
+            held.row.issued_by,
+            NOTHING if held.row.returned_at_s is None else local_day_and_time(held.row.returned_at_s, local),
+            held.row.returned_by or NOTHING,
         )
-        for issue in issues
+        for held in issues
     ]
     answer_table(("in the hands of", "", "since", "by", "until", "by"), rows, "It was never issued.")
 
