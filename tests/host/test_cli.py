@@ -7,19 +7,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.case_desk import CaseDesk, staff
 
 from bztoken.formats.case_list import CaseKey, write_case_list
 from bztoken.formats.history import HistoryLine, write_history
 from bztoken.home import Home
-from bztoken.registry.database import head_revision
-from bzwire.bluezone import slot_id
+from bztoken.registry.migrating import head_revision
+from bzwire.bluezone import DAY_S, slot_id
 
 Cli = Callable[..., Any]
-START_S = 1_596_844_800
+START_S = (int(time.time()) // DAY_S - 2) * DAY_S
+DAY = datetime.fromtimestamp(START_S, UTC).date().isoformat()
 KEY = bytes.fromhex("4c5224b397f8ab3896781d5aa0f3119f280513f1b592ca280ebded6357e21084")
 
 
@@ -42,13 +45,21 @@ def history(tmp_path: Path, vectors: Any) -> Path:
     return path
 
 
+@pytest.fixture
+def desk(cli: Cli, home: Home, tmp_path: Path) -> CaseDesk:
+    """A registry in which an admin, a tracer and a doctor work."""
+    cli("registry", "init")
+    staff(home)
+    return CaseDesk(cli, tmp_path)
+
+
 def test_two_files_match_without_a_registry(cli: Cli, cases: Path, history: Path, home: Home) -> None:
     ran = cli("match", "--cases", cases, "--history", history, "--json")
     assert (ran.code, ran.err) == (0, "")
     document = ran.document()
     assert document["sightings"] == 15
     (exposure,) = document["exposures"]
-    wanted = {"case": 2, "day": "2020-08-08", "minutes": 15, "rssi_max_dbm": -69, "band": "near", "verdict": "F1"}
+    wanted = {"case": 2, "day": DAY, "minutes": 15, "rssi_max_dbm": -69, "band": "near", "verdict": "F1"}
     assert wanted.items() <= exposure.items()
     assert not home.path.exists()
 
@@ -76,16 +87,20 @@ def test_the_tolerance_is_an_option(cli: Cli, cases: Path, tmp_path: Path) -> No
     assert found == [1, 1, 0, 0]
 
 
-def test_a_case_goes_from_list_to_exposure(cli: Cli, cases: Path, history: Path) -> None:
+def test_init_tells_the_migration(cli: Cli) -> None:
     made = cli("registry", "init", "--json")
     assert made.code == 0 and made.document()["migration"] == head_revision()
-    assert cli("case", "add", "--list", cases, "--name", "F0-12", "--json").document() == {"case": "F0-12", "keys": 2}
+
+
+def test_a_case_goes_from_list_to_exposure(cli: Cli, desk: CaseDesk, cases: Path, history: Path) -> None:
+    added = desk.record("F0-12", "--list", cases, "--onset", DAY).document()
+    assert {"case": "F0-12", "state": "draft", "keys": 2, "left_out": 0}.items() <= added.items()
     added = cli("history", "add", history, "--label", "Phone of [Lan]", "--json")
     assert added.document() == {"label": "Phone of [Lan]", "lines": 15, "known": False}
     again = cli("history", "add", history, "--label", "Other")
     assert again.code == 0 and "already" in again.out
     matched = cli("match", "--json")
-    assert matched.code == 0 and "2020-08-08" in matched.err
+    assert matched.code == 0 and DAY in matched.err
     assert matched.document()["exposures"] == 1
     listed = cli("exposures", "list", "--case", "F0-12", "--json").document()["exposures"]
     assert [(row["case"], row["who"], row["minutes"], row["verdict"]) for row in listed] == [
@@ -95,16 +110,22 @@ def test_a_case_goes_from_list_to_exposure(cli: Cli, cases: Path, history: Path)
     assert "Phone of [Lan]" in table and "12:45 - 12:59" in table and "Asia/Ho_Chi_Minh" in table
     assert "05:45 - 05:59" in cli("exposures", "list", "--zone", "UTC").out
     counts = {"tokens": 0, "logs": 1, "pages": 0, "sightings": 15, "cases": 1, "exposures": 1}
-    assert cli("registry", "status", "--json").document() == counts
+    assert counts.items() <= cli("registry", "status", "--json").document().items()
     assert cli("case", "list", "--json").document()["cases"][0]["keys"] == 2
     assert "Phone of [Lan]" in cli("history", "list").out
 
 
-def test_no_answer_shows_keys_or_ids(cli: Cli, cases: Path, history: Path) -> None:
-    cli("registry", "init")
+def test_no_answer_shows_keys_or_ids(desk: CaseDesk, cases: Path, history: Path, tmp_path: Path) -> None:
     everything = ""
+    other = tmp_path / "other.json"  # the keys of one case are refused for a second
+    write_case_list(other, [CaseKey(KEY, START_S, 96, START_S + 86399)])
+    desk.record("F0-11", "--list", cases, "--onset", DAY)
     for arguments in (
-        ("case", "add", "--list", cases, "--name", "F0-12"),
+        ("case", "inspect", "--list", cases, "--onset", DAY),
+        ("case", "add", "--list", other, "--name", "F0-12", "--onset", DAY),
+        ("case", "add", "--history", history, "--name", "F0-13", "--onset", DAY),
+        ("case", "show", "F0-12", "--json"),
+        ("case", "show", "F0-12"),
         ("history", "add", history, "--label", "Phone"),
         ("match",),
         ("case", "list"),
@@ -112,8 +133,8 @@ def test_no_answer_shows_keys_or_ids(cli: Cli, cases: Path, history: Path) -> No
         ("match", "--cases", cases, "--history", history),
         ("match", "--cases", cases, "--history", history, "--json"),
     ):
-        ran = cli(*arguments)
-        assert ran.code == 0
+        ran = desk.tracer(*arguments)
+        assert ran.code == 0, ran.err
         everything += (ran.out + ran.err).lower()
     assert KEY.hex()[:12] not in everything
     assert slot_id(KEY, 23).hex()[:12] not in everything
@@ -142,15 +163,14 @@ def test_wrong_usage_exits_2(cli: Cli, arguments: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("bad", ["", "[]", '{"data": [{}]}', '{"data":\n[\n,', "\x00"])
-def test_a_bad_case_list_leaves_no_case(cli: Cli, tmp_path: Path, history: Path, bad: str) -> None:
+def test_a_bad_case_list_leaves_no_case(cli: Cli, desk: CaseDesk, tmp_path: Path, history: Path, bad: str) -> None:
     path = tmp_path / "bad.json"
     path.write_text(bad)
-    cli("registry", "init")
     for arguments in (
-        ("case", "add", "--list", path, "--name", "F0"),
+        ("case", "add", "--list", path, "--name", "F0", "--test", DAY),
         ("match", "--cases", path, "--history", history),
     ):
-        ran = cli(*arguments, "--json")
+        ran = desk.tracer(*arguments, "--json")
         assert ran.code == 1 and ran.out == "" and len(ran.err.splitlines()) == 1
         assert ran.err.startswith(f"bztoken: {path}")
     assert cli("case", "list", "--json").document() == {"cases": []}
@@ -179,12 +199,12 @@ def test_missing_files_and_folders_are_sentences(cli: Cli, cases: Path, tmp_path
         assert ran.code == 1 and ran.out == "" and said in ran.err.lower() and len(ran.err.splitlines()) == 1
 
 
-def test_a_name_is_taken_once_and_not_repeated_in_the_error(cli: Cli, cases: Path) -> None:
-    cli("registry", "init")
-    assert cli("case", "add", "--list", cases, "--name", "Bà Lan").code == 0
-    ran = cli("case", "add", "--list", cases, "--name", "Bà Lan")
-    assert ran.code == 1 and "Lan" not in ran.err
-    assert cli("case", "add", "--list", cases, "--name", " ").code == 1
+def test_a_name_is_taken_once_and_not_repeated_in_the_error(cli: Cli, desk: CaseDesk, cases: Path) -> None:
+    add = ("case", "add", "--list", cases, "--onset", DAY, "--name")
+    assert desk.tracer(*add, "Bà Lan").code == 0
+    ran = desk.tracer(*add, "Bà Lan")
+    assert ran.code == 1 and "recorded already" in ran.err and "Lan" not in ran.err
+    assert "needs a name" in desk.tracer(*add, " ").err
     assert cli("exposures", "list", "--case", "nobody").code == 1
 
 

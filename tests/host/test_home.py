@@ -4,9 +4,11 @@ import stat
 from pathlib import Path
 
 import pytest
+from tests.program import Program
 
 from bztoken.errors import HomeError
 from bztoken.home import Home, find_home, private_file
+from bztoken.locked_keys import lock_keys
 from bztoken.registry.database import create_registry
 
 
@@ -77,3 +79,62 @@ def test_the_option_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch,
     assert find_home().path == tmp_path / "environment"
     monkeypatch.delenv("BZTOKEN_HOME")
     assert find_home().path == Path.home() / ".local/share/bztoken"
+
+
+def test_a_leftover_of_a_killed_write_is_no_key_and_is_unlinked_when_keys_are_locked(home: Home) -> None:
+    create_registry(home)
+    leftover = home.registry_key_path.with_name("registry.key.before-20261124T000000Z.new")
+    leftover.write_text("half")
+    assert home.key_files() == [home.registry_key_path, home.master_key_path]
+    assert lock_keys(home, "đường quê mưa nắng bốn mùa").files == home.key_files()
+    assert not leftover.exists()
+
+
+def test_no_file_that_somebody_asks_for_may_lie_among_registry_and_keys(tmp_path: Path) -> None:
+    home = Home(tmp_path / "data", tmp_path / "stick")
+    for folder in (home.path, tmp_path / "stick"):
+        folder.mkdir()
+        (tmp_path / f"link to {folder.name}").symlink_to(folder / "master.key")
+        refused = (folder / "new", folder / "sub" / ".." / "x", tmp_path / f"link to {folder.name}")
+        for out in refused:
+            with pytest.raises(HomeError, match="data folder itself: nothing was changed"):
+                home.require_outside(out)
+    home.require_outside(tmp_path / "labels.pdf")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("labels", "--prefix", "YB-", "--out", "{}"),
+        ("leaflet", "--board", "virtual", "--out", "{}"),
+        ("report", "rollout", "--out", "{}.csv"),
+        ("follow-up", "text", "1", "--out", "{}"),
+        ("case", "export", "F0", "--format", "bluezone", "--out", "{}"),
+        ("history", "export", "--token", "YB-0001-3", "--out", "{}"),
+        ("person", "export", "P-0001-3", "--force", "--out", "{}"),
+        ("person", "withdraw", "P-0001-3", "--yes", "--certificate", "{}"),
+        ("person", "erase", "P-0001-3", "--yes", "--certificate", "{}"),
+        ("provision", "--batch", "B", "--prefix", "YB-", "--count", "1", "--csv", "{}"),
+        ("provision", "--batch", "B", "--prefix", "YB-", "--count", "1", "--labels", "{}"),
+        ("keys", "sign-key", "--out", "{}"),
+        ("firmware", "keygen", "--out", "{}"),
+        ("courier", "add", "--name", "Lan", "--out", "{}"),
+        ("db", "backup", "{}", "--force"),
+    ],
+)
+def test_no_command_writes_over_a_key(home: Home, cli: Program, words: tuple[str, ...]) -> None:
+    create_registry(home)
+    master = home.master_key()
+    before = sorted(path.name for path in home.path.iterdir())
+    ran = cli(*(word.format(home.master_key_path) for word in words))
+    assert (ran.code, "lies in the data folder itself" in ran.err) == (1, True), ran.err
+    assert home.master_key() == master and sorted(path.name for path in home.path.iterdir()) == before
+
+
+def test_a_certificate_replaces_no_file(home: Home, cli: Program, tmp_path: Path) -> None:
+    create_registry(home)
+    for name in ("paper.json", "other.json.txt"):
+        (tmp_path / name).write_text("kept")
+        ran = cli("person", "erase", "P-0001-3", "--yes", "--certificate", tmp_path / name.removesuffix(".txt"))
+        assert (ran.code, "exists already: nothing was changed" in ran.err) == (1, True)
+        assert (tmp_path / name).read_text() == "kept"

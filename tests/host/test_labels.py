@@ -1,16 +1,20 @@
 """Labels of tokens and phones, names of couriers and cases: one spelling, one line, whoever types them."""
 
+import time
 import unicodedata
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
+from tests.case_desk import TRACER, active_case, days_ago, staff
 from tests.program import Program
 
 from bztoken.errors import CaseError, RegistryError
 from bztoken.formats.case_list import CaseKey, write_case_list
 from bztoken.formats.history import HistoryLine, write_history
-from bztoken.registry import cases, couriers, labels, tokens
+from bztoken.home import Home
+from bztoken.registry import cases, couriers, events, labels, tokens
 from bztoken.registry.database import Registry
 from bztoken.registry.models import Case, Token
 
@@ -56,7 +60,7 @@ def test_two_spellings_of_a_name_are_one_name(registry: Registry) -> None:
     with registry.write() as session:
         token = tokens.create(session, APART, b"\1" * 8, "person", "virtual", NOW_S)
         courier = couriers.create(session, APART, bytes(32), LAST_DAY, NOW_S)
-        case = cases.add_case(session, APART, cases.SOURCE_LIST, None, [KEY], NOW_S)
+        case = active_case(session, APART, cases.SOURCE_LIST, None, [KEY], NOW_S)
         assert token.label == courier.name == case.name == COMPOSED
         for spelling in (COMPOSED, APART, f" {APART} "):
             assert tokens.by_label(session, spelling) is token
@@ -81,20 +85,25 @@ def test_what_an_older_version_stored_apart_is_found_as_it_was_typed(registry: R
         assert session.get_one(Token, token.id).label == APART
 
 
-def test_every_command_that_names_something_refuses_what_no_screen_shows(cli: Program, tmp_path: Path) -> None:
+def test_every_command_that_names_something_refuses_what_no_screen_shows(
+    cli: Program, home: Home, tmp_path: Path
+) -> None:
     cli("registry", "init")
-    write_case_list(tmp_path / "cases", [KEY])
-    write_history(tmp_path / "history", [HistoryLine(bytes(12), bytes(12), -50, NOW_S * 1000)])
+    staff(home)
+    past_s = int(time.time()) - 86400
+    write_case_list(tmp_path / "cases", [replace(KEY, time_start_s=past_s, time_end_s=past_s)])
+    write_history(tmp_path / "history", [HistoryLine(bytes(12), bytes(12), -50, past_s * 1000)])
     before = cli("registry", "status", "--json").document()
     for command, option in (
         ("provision --port /dev/ttyNONE7", "--label"),
         (f"history add {tmp_path}/history", "--label"),
-        (f"case add --list {tmp_path}/cases", "--name"),
-        ("case add --port /dev/ttyNONE7", "--name"),
+        (f"case add --list {tmp_path}/cases --onset {days_ago(1)}", "--name"),
+        (f"case add --port /dev/ttyNONE7 --test {days_ago(0)}", "--name"),
         (f"courier add --out {tmp_path}/pass", "--name"),
     ):
         for label, said in (("Bà\nAn", "one line of plain text"), (" ", "needs a "), ("x" * 201, "at most 200")):
-            ran = cli(*command.split(), option, label)
+            with events.acting_as(TRACER):
+                ran = cli(*command.split(), option, label)
             assert (command, ran.code, ran.out, len(ran.err.splitlines())) == (command, 1, "", 1)
             assert said in ran.err  # and not that there is no such port: no token was asked
     assert cli("registry", "status", "--json").document() == before

@@ -69,12 +69,20 @@ def test_two_neighbours_that_changed_places_are_always_noticed(number: int, plac
     assert batch_labels.has_wrong_digit(typed) == (typed != label)
 
 
-@given(prefix=st.from_regex(r"[A-Z]([A-Z0-9-]{0,4}[A-Z-])?", fullmatch=True), number=NUMBERS)
+PREFIXES = st.from_regex(r"[A-Z]([A-Z0-9-]{0,4}[A-Z-])?", fullmatch=True).filter(lambda prefix: prefix != "P-")
+
+
+@given(prefix=PREFIXES, number=NUMBERS)
 def test_a_label_comes_apart_where_it_was_put_together(prefix: str, number: int) -> None:
     label = label_of(batch_labels.required_prefix(prefix), number)
     parts = batch_labels.parts(label)
     assert parts is not None and parts[0] == prefix and parts[1].startswith(f"{number:04d}-")
     assert not batch_labels.has_wrong_digit(label)
+
+
+def test_no_token_is_named_as_people_are_numbered(registry: Registry) -> None:
+    with pytest.raises(RegistryError, match="how numbers of people begin"):
+        begun(registry, prefix="P-")
 
 
 @pytest.mark.parametrize("prefix", ["", "yb-", "YB1", "YB_", "Đ-", "-YB-", "=A-", "YB 1-", "TOOLONG", "7-", "YB-\n"])

@@ -9,13 +9,14 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import func, select, text
+from tests.case_desk import active_case
 
 from bztoken.errors import RegistryError
 from bztoken.home import Home
-from bztoken.registry import database, tokens
-from bztoken.registry.cases import add_case
-from bztoken.registry.database import Registry, create_registry, head_revision, open_registry, upgrade_registry
+from bztoken.registry import migrating, tokens
+from bztoken.registry.database import Registry, create_registry, open_registry, upgrade_registry
 from bztoken.registry.logs import log_of_token
+from bztoken.registry.migrating import head_revision
 from bztoken.registry.models import Base, Log, Token
 from bzwire import keys
 
@@ -102,7 +103,12 @@ def test_init_goes_on_after_an_interruption(home: Home) -> None:
     home.registry_path.with_suffix(".new").write_bytes(b"half a registry")
     create_registry(home)
     assert home.registry_key() == key
-    assert sorted(path.name for path in home.path.iterdir()) == ["master.key", "registry.db", "registry.key"]
+    assert sorted(path.name for path in home.path.iterdir()) == [
+        "audit.head",
+        "master.key",
+        "registry.db",
+        "registry.key",
+    ]
     open_registry(home).close()
 
 
@@ -123,14 +129,14 @@ def test_an_older_registry_is_refused_until_upgraded(
     """The next version of the program: the same migrations and one more."""
     registry.close()
     migrations = tmp_path / "migrations"
-    shutil.copytree(database._MIGRATIONS, migrations, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(migrating.MIGRATIONS, migrations, ignore=shutil.ignore_patterns("__pycache__"))
     present = head_revision()
     (migrations / "versions" / "9000_next.py").write_text(
         "from alembic import op\nfrom sqlalchemy import Column, Integer\n"
         f"revision, down_revision = '9000', '{present}'\n"
         "def upgrade() -> None:\n    op.add_column('tokens', Column('wearers', Integer))\n"
     )
-    monkeypatch.setattr(database, "_MIGRATIONS", migrations)
+    monkeypatch.setattr(migrating, "MIGRATIONS", migrations)
     with pytest.raises(RegistryError, match="older version.*registry upgrade"):
         open_registry(home)
     assert upgrade_registry(home) == (present, "9000")
@@ -143,13 +149,13 @@ def test_a_migration_that_fails_leaves_the_registry_as_it_was(
 ) -> None:
     registry.close()
     migrations = tmp_path / "migrations"
-    shutil.copytree(database._MIGRATIONS, migrations, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(migrating.MIGRATIONS, migrations, ignore=shutil.ignore_patterns("__pycache__"))
     (migrations / "versions" / "9000_broken.py").write_text(
         f"from alembic import op\nrevision, down_revision = '9000', '{head_revision()}'\n"
         "def upgrade() -> None:\n    op.drop_table('exposures')\n    op.drop_table('no_such_table')\n"
     )
     with monkeypatch.context() as next_version:
-        next_version.setattr(database, "_MIGRATIONS", migrations)
+        next_version.setattr(migrating, "MIGRATIONS", migrations)
         with pytest.raises(RegistryError, match="no such table"):
             upgrade_registry(home)
     with open_registry(home) as again, again.read() as session:
@@ -243,7 +249,7 @@ def test_a_proof_names_its_token_and_no_other(registry: Registry) -> None:
 
 def test_a_case_without_keys_is_refused(registry: Registry) -> None:
     with pytest.raises(Exception, match="no keys"), registry.write() as session:
-        add_case(session, "F0-1", "case list", None, [], 1)
+        active_case(session, "F0-1", "case list", None, [], 1)
 
 
 def test_many_writers_wait_for_each_other(registry: Registry) -> None:

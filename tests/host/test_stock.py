@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import people
 from tests.host.test_token_life import rows
 from tests.program import Program
 
@@ -16,7 +17,7 @@ from bztoken.formats.flash_record import FlashRecord
 from bztoken.home import Home
 from bztoken.registry import devices, events, tokens
 from bztoken.registry.database import Registry
-from bztoken.registry.issues import PERSON, Holder
+from bztoken.registry.issues import PERSON
 from bztoken.registry.models import Token
 
 NOW_S = int(time.time())
@@ -132,7 +133,7 @@ def test_the_list_says_what_became_of_each_board_and_shows_little_of_its_number(
             token = tokens.create(session, f"YB-{number}", secrets.token_bytes(8), PERSON, "esp32-devkit", NOW_S)
             devices.note(session, token, bytes.fromhex(chip), NOW_S)
             made.append(token)
-        token_life.issue(session, made[1], Holder.named(PERSON, "Lê Thị Ân"), NOW_S)
+        token_life.issue(session, made[1], people.holder(session, "Lê Thị Ân", NOW_S), NOW_S)
         token_life.lose(session, made[2], NOW_S)
         tokens.wiped(session, made[3], NOW_S)
         tokens.revoke(session, made[4], NOW_S, "broken")

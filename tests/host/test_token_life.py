@@ -7,22 +7,23 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
+from tests import people
 from tests.program import Program
 
 from bztoken import token_life
 from bztoken.home import Home
-from bztoken.registry import events, issues, losses, tokens
+from bztoken.registry import consents, events, issues, losses, persons, tokens
 from bztoken.registry.database import Registry, open_registry
 from bztoken.registry.issues import PERSON, SITE, Holder
-from bztoken.registry.models import Token
+from bztoken.registry.models import AuditEntry, Token
 from bztoken.token_life import Step
 
 LABEL, GATE = "YB-0017-4", "YB-0018-3"
 HOLDER, OTHER = "Lê Thị Ân", "Trần Văn Bình"
-MARKET = "Chợ Yên Bái"
+MARKET, STATION = "Chợ Yên Bái", "Bến xe Nước Mát"
 NOW_S = int(time.time())
-TABLES = ("tokens", "token_events", "token_issues", "devices", "device_events")
+TABLES = ("tokens", "token_events", "token_issues", "devices", "device_events", "persons", "sites", "consents")
 
 
 @pytest.fixture(autouse=True)
@@ -32,10 +33,14 @@ def operator(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def two(registry: Registry) -> None:
-    """A person's token and a site's."""
+    """A person's token and a site's, two people who agreed, two places."""
     with registry.write() as session:
         tokens.create(session, LABEL, secrets.token_bytes(8), PERSON, "virtual", NOW_S)
         tokens.create(session, GATE, secrets.token_bytes(8), SITE, "virtual", NOW_S)
+        for name in (HOLDER, OTHER):
+            people.person(session, name, NOW_S)
+        for name in (MARKET, STATION):
+            people.site(session, name, now_s=NOW_S)
 
 
 def rows(home: Home) -> dict[str, list[tuple[Any, ...]]]:
@@ -66,7 +71,7 @@ def provisioned(_session: Any, _token: Token) -> None:
 
 
 def issued(session: Any, token: Token) -> None:
-    token_life.issue(session, token, Holder.named(PERSON, HOLDER), NOW_S)
+    token_life.issue(session, token, people.holder(session, HOLDER, NOW_S), NOW_S)
 
 
 def returned(session: Any, token: Token) -> None:
@@ -160,7 +165,7 @@ def test_each_step_is_taken_from_where_it_may_be_and_refused_elsewhere(
 
 
 # -- what is recorded --------------------------------------------------------------------------------------------------
-def test_every_step_says_who_took_it_and_when_and_only_the_issue_says_a_name(
+def test_every_step_says_who_took_it_and_when_and_only_the_person_has_a_name(
     cli: Program, home: Home, two: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for who, line in (
@@ -190,8 +195,9 @@ def test_every_step_says_who_took_it_and_when_and_only_the_issue_says_a_name(
     )
     assert abs(first["returned_at_s"] - time.time()) < 60
     assert (second["holder"], second["returned_at_s"], second["returned_by"]) == (HOLDER, None, None)
+    assert first["person"] == second["person"] == "P-0001-3"
     with_name = {table for table, found in rows(home).items() if any(HOLDER in row for row in found)}
-    assert with_name == {"token_issues"}
+    assert with_name == {"persons"}
 
 
 def test_the_story_in_words_tells_who_has_it(cli: Program, two: None) -> None:
@@ -199,7 +205,7 @@ def test_the_story_in_words_tells_who_has_it(cli: Program, two: None) -> None:
     assert said.out == f"{LABEL} is issued to a person.\n"
     out = cli("token", "show", LABEL).out
     assert out.startswith(f"{LABEL} (person), active, issued.\n")
-    assert re.search(rf"│ {HOLDER} +│ person │ \d{{4}}-\d\d-\d\d \d\d:\d\d │ desk 2 │ - +│ -", out)
+    assert re.search(rf"│ {HOLDER} +│ P-0001-3 │ \d{{4}}-\d\d-\d\d \d\d:\d\d │ desk 2 │ - +│ -", out)
     assert (
         "Sync it, then run `bztoken token reissue` before somebody else gets it." in cli("token", "return", LABEL).out
     )
@@ -244,10 +250,118 @@ def test_the_list_may_be_of_one_step(cli: Program, two: None) -> None:
     assert cli("token", "list", "--step", "sold").code == 2
 
 
-def test_accents_tell_people_apart(cli: Program, two: None) -> None:
-    cli("token", "issue", LABEL, "--person", "Lê Thị Ân")
-    assert cli("token", "list", "--held-by", "Lê Thị An", "--json").document() == {"tokens": []}
-    assert len(cli("token", "list", "--held-by", "lê thị ân", "--json").document()["tokens"]) == 1
+def test_tokens_are_found_by_their_holder_however_it_is_typed(cli: Program, two: None) -> None:
+    cli("token", "issue", LABEL, "--person", HOLDER)
+    cli("token", "issue", GATE, "--site", MARKET)
+    for typed, label in (("le thi an", LABEL), ("LÊ THỊ ÂN", LABEL), ("p-0001-3", LABEL), ("cho yen bai", GATE)):
+        (found,) = cli("token", "list", "--held-by", typed, "--json").document()["tokens"]
+        assert found["label"] == label
+    assert cli("token", "list", "--held-by", "an", "--json").document() == {"tokens": []}
+    wrong = cli("token", "list", "--held-by", "P-0001-4")
+    assert wrong.code == 1 and "does not fit" in wrong.err
+
+
+def test_accents_tell_holders_apart_once_somebody_has_just_these(cli: Program, registry: Registry, two: None) -> None:
+    with registry.write() as session:
+        other = tokens.create(session, "YB-0019-1", secrets.token_bytes(8), PERSON, "virtual", NOW_S)
+        an = people.person(session, "Lê Thị An", NOW_S, birth_year=1950)
+        token_life.issue(session, other, Holder.of_person(an), NOW_S)
+    cli("token", "issue", LABEL, "--person", "P-0001-3")
+    held = [
+        [one["label"] for one in cli("token", "list", "--held-by", typed, "--json").document()["tokens"]]
+        for typed in ("Lê Thị Ân", "Lê Thị An", "le thi an")
+    ]
+    assert held == [[LABEL], ["YB-0019-1"], [LABEL, "YB-0019-1"]]
+
+
+# -- who may get one ---------------------------------------------------------------------------------------------------
+def test_a_name_that_two_people_have_is_told_with_their_numbers(
+    cli: Program, home: Home, registry: Registry, two: None
+) -> None:
+    with registry.write() as session:
+        people.person(session, HOLDER, NOW_S, birth_year=1950)
+    before = rows(home)
+    ran = cli("token", "issue", LABEL, "--person", "le thi an")
+    assert ran.code == 1 and "2 persons have this name (P-0001-3, P-0003-7)" in ran.err
+    assert rows(home) == before
+    assert cli("token", "issue", LABEL, "--person", "P-0003-7").code == 0
+    assert cli("token", "show", LABEL, "--json").document()["issues"][0]["person"] == "P-0003-7"
+
+
+@pytest.mark.parametrize("typed", ["Người Lạ", "P-0009-9", "P-0001-4", "P-0001", "Bến Lạ"])
+def test_nobody_who_is_not_registered_gets_a_token(cli: Program, home: Home, two: None, typed: str) -> None:
+    before = rows(home)
+    for label, option in ((LABEL, "--person"), (GATE, "--site")):
+        ran = cli("token", "issue", label, option, typed)
+        assert (ran.code, ran.out, len(ran.err.splitlines())) == (1, "", 1) and "nothing was changed" in ran.err
+    assert rows(home) == before
+
+
+def test_silence_is_no_consent(cli: Program, home: Home, registry: Registry, two: None) -> None:
+    with registry.write() as session:
+        people.person(session, "Vũ Đức Tín", NOW_S, has_consent=False)
+    before = rows(home)
+    ran = cli("token", "issue", LABEL, "--person", "vu duc tin")
+    assert ran.code == 1 and "P-0003-7 has not agreed to a text yet, and silence is no consent" in ran.err
+    assert rows(home) == before
+    with registry.write() as session:
+        consents.add(session, persons.by_reference(session, "P-0003-7"), people.given(NOW_S), NOW_S)
+    assert cli("token", "issue", LABEL, "--person", "vu duc tin").code == 0
+
+
+def test_who_withdrew_gets_none_not_even_the_token_they_had(
+    cli: Program, home: Home, registry: Registry, two: None
+) -> None:
+    cli("token", "issue", LABEL, "--person", HOLDER)
+    cli("token", "return", LABEL)
+    with registry.write() as session:
+        assert consents.withdraw(session, persons.by_reference(session, HOLDER), NOW_S) == 1
+    before = rows(home)
+    ran = cli("token", "issue", LABEL, "--person", HOLDER)
+    assert ran.code == 1 and "P-0001-3 has withdrawn their consent" in ran.err
+    assert rows(home) == before
+
+
+def test_a_token_of_somebody_who_was_erased_is_wiped_before_the_next(
+    cli: Program, home: Home, registry: Registry, two: None
+) -> None:
+    cli("token", "issue", LABEL, "--person", HOLDER)
+    cli("token", "return", LABEL)
+    with registry.write() as session:
+        (row,) = issues.of_token(session, tokens.by_known_label(session, LABEL))
+        row.person_id = None
+    for holder in (HOLDER, OTHER):
+        assert "still holds the log and the keys" in cli("token", "issue", LABEL, "--person", holder).err
+    assert "(erased)" in cli("token", "show", LABEL).out
+    assert cli("token", "show", LABEL, "--json").document()["issues"][0]["holder"] is None
+
+
+def test_every_step_and_every_look_at_a_holder_is_in_the_audit(cli: Program, registry: Registry, two: None) -> None:
+    for line in (
+        ("issue", LABEL, "--person", HOLDER),
+        ("lost", LABEL),
+        ("found", LABEL),
+        ("show", LABEL),
+        ("list", "--held-by", HOLDER),
+        ("list",),
+        ("return", LABEL),
+        ("issue", GATE, "--site", MARKET),
+    ):
+        assert cli("token", *line).code == 0
+    with registry.read() as session:
+        entries = session.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
+    told = [
+        (entry.action, entry.what, entry.number, entry.detail) for entry in entries if "token" in (entry.detail or "")
+    ]
+    assert told == [
+        ("change", "person", 1, "token 1 issued"),
+        ("change", "person", 1, "token 1 revoked (lost)"),
+        ("change", "person", 1, "token 1 found"),
+        ("look", "person", 1, "as holders of token 1"),
+        ("look", "person", 1, "as holders of tokens"),
+        ("change", "person", 1, "token 1 returned"),
+        ("change", "site", 1, "token 2 issued"),
+    ]
 
 
 # -- sites -------------------------------------------------------------------------------------------------------------
@@ -269,7 +383,7 @@ def test_a_site_token_stays_at_the_place_it_was_provisioned_for(
     with registry.write() as session:
         tokens.by_known_label(session, GATE).place = MARKET
     before = rows(home)
-    elsewhere = cli("token", "issue", GATE, "--site", "Bến xe")
+    elsewhere = cli("token", "issue", GATE, "--site", STATION)
     assert elsewhere.code == 1 and "provisioned for another place" in elsewhere.err and "Bến" not in elsewhere.err
     assert rows(home) == before
     assert cli("token", "issue", GATE, "--site", MARKET).code == 0

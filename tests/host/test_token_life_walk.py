@@ -9,13 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
+from tests import people
 
 from bztoken import token_life
 from bztoken.errors import RegistryError
 from bztoken.home import Home
 from bztoken.registry import events, issues, tokens
 from bztoken.registry.database import Registry, create_registry, open_registry
-from bztoken.registry.issues import PERSON, Holder
+from bztoken.registry.issues import PERSON
 from bztoken.registry.models import Token
 from bztoken.token_life import Step
 
@@ -79,11 +80,10 @@ Move = tuple[str, Callable[[Model], bool], Callable[[Session, Token], object]]
 
 
 def _issue(who: str) -> Move:
-    holder = Holder.named(PERSON, who)
     return (
         "issue",
         lambda model: model.issue(who),
-        lambda session, token: token_life.issue(session, token, holder, NOW_S),
+        lambda session, token: token_life.issue(session, token, people.holder(session, who, NOW_S), NOW_S),
     )
 
 
@@ -128,6 +128,7 @@ def test_a_life_goes_as_the_model_says(shared: Registry, moves: list[Move]) -> N
             assert is_done == expected(model), name
             also_returned = name == "wipe" and had
             assert len(events.of_token(session, token)) == told + is_done + also_returned
-            held = [row.holder for row in issues.of_token(session, token) if row.returned_at_s is None]
+            rows = [row for row in issues.of_token(session, token) if row.returned_at_s is None]
+            held = [one.name for one in issues.with_names(session, rows)]
             assert held == ([model.holder] if model.holder else [])
             assert token_life.step_of(session, token) == model.step() == token_life.steps(session, [token])[token.id]

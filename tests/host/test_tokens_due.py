@@ -4,13 +4,13 @@ import secrets
 from typing import Any
 
 import pytest
+from tests import people
 from tests.host.told_syncs import STATUS, sync_row
 
 from bztoken import token_life
 from bztoken.cli.token_advice import advice
 from bztoken.registry import last_known, syncs, tokens
 from bztoken.registry.database import Registry
-from bztoken.registry.issues import PERSON, Holder
 from bztoken.registry.models import Sync, Token
 from bztoken.tokens_due import Due, Reason, due
 
@@ -146,9 +146,9 @@ def test_a_token_that_came_back_is_due_last_until_it_is_wiped(registry: Registry
             sync_row(session, token_id, YESTERDAY_S, STATUS, firmware="0.3.0" if label == "old" else "0.4.0")
         for label in ("back", "again"):
             token = session.get_one(Token, ids[label])
-            token_life.issue(session, token, Holder.named(PERSON, "Lê Thị Ân"), NOW_S)
+            token_life.issue(session, token, people.holder(session, "Lê Thị Ân", NOW_S), NOW_S)
             token_life.give_back(session, token, NOW_S)
-        token_life.issue(session, token, Holder.named(PERSON, "Lê Thị Ân"), NOW_S)
+        token_life.issue(session, token, people.holder(session, "Lê Thị Ân", NOW_S), NOW_S)
     assert [(one.known.token.label, one.reasons) for one in found(registry)] == [
         ("old", [Reason.OLD_FIRMWARE]),
         ("back", [Reason.RETURNED]),

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import pytest
 from sqlalchemy import select
+from tests.case_desk import active_case
 from tests.host.simulated_clock import HOUR_MS, START_MS, WINDOW_S, SimulatedToken, swinging
 
 from bztoken.formats.case_list import CaseKey
 from bztoken.matching.batch import run_batch
-from bztoken.registry import cases, clock_points, page_times, tokens
+from bztoken.registry import clock_points, page_times, tokens
 from bztoken.registry.clock_line import Window
 from bztoken.registry.database import Registry
 from bztoken.registry.logs import log_of_token
@@ -89,7 +90,7 @@ def lived_through(registry: Registry, hears_ppm: int, case_ppm: int, windowed: b
     take(registry, "F0", case, {}, readings)
     with registry.write() as session:
         keys = [CaseKey(day_key(n), START_S + n * DAY_S, 96, START_S + (n + 1) * DAY_S - 1) for n in range(8)]
-        cases.add_case(session, "F0-1", "token", tokens.by_label(session, "F0"), keys, NOW_S)
+        active_case(session, "F0-1", "token", tokens.by_label(session, "F0"), keys, NOW_S)
     return week
 
 

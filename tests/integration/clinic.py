@@ -22,7 +22,7 @@ from bztoken.registry.models import Log, Page, Sighting, Sync
 from bzvirtual import realtime
 from bzvirtual.attach import attach
 from bzvirtual.fleet import MANIFEST, open_manifest
-from bzvirtual.process import TokenFolder
+from bzvirtual.token_folder import TokenFolder
 from bzwire import messages
 from bzwire.page import read_header, split_pages
 

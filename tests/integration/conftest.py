@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.case_desk import staff
 from tests.integration.batch_desk import Running
 from tests.integration.clinic import Attached, Clinic, attached
 from tests.program import Program, Ran, program
@@ -46,6 +47,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Clinic:
     folder = tmp_path_factory.mktemp("prepared")
     clinic = Clinic(Home(folder / "home"), folder / "fleet")
     create_registry(clinic.home)
+    staff(clinic.home)
     place = world.load(str(WORLDS / "house.world"))
     labels = [person.shown for person in place.people]
     master_key = clinic.home.master_key()

@@ -16,9 +16,10 @@ from typing import Any
 import cbor2
 import pytest
 import serial
+from tests.case_desk import TRACER, days_ago
 from tests.integration.clinic import Clinic, attached, mounted, save_image
 
-from bztoken.registry import tokens
+from bztoken.registry import events, tokens
 from bztoken.registry.database import open_registry
 from bzwire.smp import encode_lines
 
@@ -44,7 +45,7 @@ WITHOUT_A_DEVICE = {
     "folder as port": ("sync --port {tmp}", "is not a serial port"),
     "device that is no terminal": ("sync --port /dev/null", "is not a serial port"),
     "provisioning at no port": ("provision --port /dev/ttyNONE7 --label X", "There is no port"),
-    "case at no port": ("case add --name F0 --port /dev/ttyNONE7", "There is no port"),
+    "case at no port": ("case add --name F0 --test {today} --port /dev/ttyNONE7", "There is no port"),
     "info at a file": ("info --port {tmp}/a.txt", "is not a serial port"),
     "no registry": ("--home {tmp}/none sync --port /dev/ttyNONE7", "there is no registry"),
     "no registry to provision": ("--home {tmp}/none provision --port /dev/ttyNONE7 --label X", "there is no registry"),
@@ -63,8 +64,9 @@ def test_a_wrong_command_ends_in_one_sentence(clinic: Clinic, cli: Cli, tmp_path
     (tmp_path / "a.txt").write_text("no port\n")
     (tmp_path / "broken.world").write_text("world broken\nplace near 0 0 indoor\nspot far bed 0 0\n")
     line, says = WITHOUT_A_DEVICE[name]
-    words = [word.format(tmp=tmp_path, fleet=clinic.fleet) for word in line.split()]
-    assert_one_sentence(cli(*words), says)
+    words = [word.format(tmp=tmp_path, fleet=clinic.fleet, today=days_ago(0)) for word in line.split()]
+    with events.acting_as(TRACER):
+        assert_one_sentence(cli(*words), says)
     assert not (tmp_path / "new").exists()
 
 
@@ -72,6 +74,9 @@ USAGE = {
     "wrong role": "provision --port /dev/null --label X --role mayor",
     "case from nowhere": "case add --name F0",
     "case from two places": "case add --name F0 --list a.json --port /dev/null",
+    "case on no day": "case add --name F0 --list a.json --onset yesterday",
+    "code for a token's keys": "case add --name F0 --port /dev/null --code 12345678",
+    "case with a signature of nothing": "case add --name F0 --list a.json --unverified",
     "attach nothing": "fleet attach",
     "attach both": "fleet attach 2 --from somewhere",
     "no date": "fleet run --out x --start tomorrow",
@@ -91,7 +96,9 @@ def test_a_blank_token_is_not_synced(clinic: Clinic, cli: Cli, tmp_path: Path) -
     with attached(tmp_path / "blank", 1) as there:
         port = there.ports["blank-1"]
         assert_one_sentence(cli("sync", "--port", port), "is not provisioned")
-        assert_one_sentence(cli("case", "add", "--name", "F0", "--port", port), "is not provisioned")
+        with events.acting_as(TRACER):
+            add = ("case", "add", "--name", "F0", "--onset", days_ago(1), "--port", port)
+            assert_one_sentence(cli(*add), "is not provisioned")
         assert_one_sentence(cli("fleet", "press", "nobody", "--from", tmp_path / "blank"), "give one of blank-1")
 
 

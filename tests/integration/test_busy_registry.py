@@ -10,7 +10,7 @@ from tests.integration.busy import Other
 from tests.integration.clinic import Clinic, assert_beginning, assert_whole, attached
 
 from bztoken.errors import RegistryError
-from bztoken.registry import database
+from bztoken.registry import connecting
 from bztoken.registry.database import open_registry
 from bztoken.registry.models import Sync
 from bztoken.sync import sync, sync_port
@@ -32,7 +32,7 @@ def test_a_sync_whose_last_pages_could_not_be_stored_is_not_recorded_as_done(
 ) -> None:
     clinic = clinic_of_an
     in_flash = clinic.pages_in_flash(AN)
-    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(connecting, "BUSY_TIMEOUT_S", 0.5)
     other = Other(clinic)
 
     def progress(done: int, total: int) -> None:

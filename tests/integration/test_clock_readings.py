@@ -3,13 +3,14 @@
 import time
 
 from sqlalchemy import select
+from tests.case_desk import active_case
 from tests.integration.clinic import Clinic, attached
 
-from bztoken.case_release import release_keys
 from bztoken.registry import cases, tokens
 from bztoken.registry.database import open_registry
 from bztoken.registry.models import CaseKey, ClockPoint, Page, Sighting
 from bztoken.sync import sync
+from bztoken.tracing.case_release import last_days, release_keys
 from bzwire.bluezone import DAY_S
 
 AN = "Bà An"
@@ -25,10 +26,12 @@ def test_syncs_and_a_release_write_down_what_the_clock_said(clinic_of_an: Clinic
         sync(clinic_of_an.home, port, quiet)
         time.sleep(0.2)
         sync(clinic_of_an.home, port, quiet)
-        released = release_keys(clinic_of_an.home, port, 2, lambda: there.order("press", AN, hold_s=3.3))
+        released = release_keys(
+            clinic_of_an.home, port, last_days(2, int(time.time())), lambda: there.order("press", AN, hold_s=3.3)
+        )
     with open_registry(clinic_of_an.home) as registry, registry.write() as session:
         token = tokens.by_label(session, AN)
-        cases.add_case(session, "F0-1", cases.SOURCE_TOKEN, token, released.keys, int(time.time()))
+        active_case(session, "F0-1", cases.SOURCE_TOKEN, token, released.keys, int(time.time()))
     with open_registry(clinic_of_an.home) as registry, registry.read() as session:
         points = session.scalars(select(ClockPoint).order_by(ClockPoint.at_ms)).all()
         pages = session.scalars(select(Page).order_by(Page.sequence)).all()

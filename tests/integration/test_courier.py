@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
+from tests.case_desk import active_case
 from tests.integration.clinic import Clinic, assert_whole, attached
 from tests.integration.test_bad_input import assert_one_sentence
 from tests.program import Program
 
 from bztoken.bundle_export import export_bundle
 from bztoken.bundle_import import import_bundle
-from bztoken.case_release import release_keys
 from bztoken.courier import accept, issue, own_pass, today
 from bztoken.formats.courier_pass import CourierPass, PassToken, day_number, write_pass
 from bztoken.home import Home
@@ -30,6 +30,7 @@ from bztoken.registry.database import create_registry, open_registry
 from bztoken.registry.exposures import list_exposures
 from bztoken.registry.models import ClockPoint, Courier, Sighting, Sync, Token
 from bztoken.sync import sync
+from bztoken.tracing.case_release import last_days, release_keys
 from bzvirtual.fleet import open_manifest
 from bzwire import keys, messages
 
@@ -90,14 +91,19 @@ def carried(prepared: Clinic, tmp_path_factory: pytest.TempPathFactory) -> Itera
         export_bundle(made.courier, made.bundle, quiet)
         for label in (AN, BINH):
             sync(made.direct.home, there.ports[label], quiet)
-        released = release_keys(made.direct.home, there.ports[BINH], 4, lambda: there.order("press", BINH, hold_s=3.3))
+        released = release_keys(
+            made.direct.home,
+            there.ports[BINH],
+            last_days(4, int(time.time())),
+            lambda: there.order("press", BINH, hold_s=3.3),
+        )
     import_bundle(made.clinic.home, made.bundle, quiet)
     for clinic in (made.clinic, made.direct):
         now_s = int(time.time())
         with open_registry(clinic.home) as registry:
             with registry.write() as session:
                 ill = tokens.by_label(session, BINH)
-                cases.add_case(session, "F0-1", cases.SOURCE_TOKEN, ill, released.keys, now_s)
+                active_case(session, "F0-1", cases.SOURCE_TOKEN, ill, released.keys, now_s)
             run_batch(registry, lambda now_s=now_s: now_s)  # type: ignore[misc]
     yield made
 

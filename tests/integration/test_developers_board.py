@@ -3,9 +3,14 @@
 from pathlib import Path
 
 import pytest
+from tests import people
 from tests.integration.clinic import attached
 from tests.integration.developers_board import BOARD, developers_fleet, make_production
 from tests.program import Program
+
+from bztoken.home import Home
+from bztoken.registry.database import open_registry
+from bztoken.registry.persons import number_of
 
 LABEL = "Bàn 1"
 
@@ -15,12 +20,19 @@ def fleet(tmp_path: Path) -> Path:
     return developers_fleet(tmp_path / "desk")
 
 
+@pytest.fixture
+def holder(home: Home) -> str:
+    """The number of somebody who agreed."""
+    with open_registry(home) as registry, registry.write() as session:
+        return number_of(people.person(session, "Lê Thị Ân").id)
+
+
 def listed(desk_cli: Program) -> bool:
     (one,) = desk_cli("token", "list", "--json").document()["tokens"]
     return bool(one["development"])
 
 
-def test_it_is_told_everywhere_and_nobody_gets_it(desk_cli: Program, fleet: Path) -> None:
+def test_it_is_told_everywhere_and_nobody_gets_it(desk_cli: Program, fleet: Path, holder: str) -> None:
     with attached(fleet) as there:
         port = there.ports[BOARD]
         blank = desk_cli("info", "--port", port).out
@@ -30,7 +42,7 @@ def test_it_is_told_everywhere_and_nobody_gets_it(desk_cli: Program, fleet: Path
         told = desk_cli("status", "--port", port, "--json").document()
         assert (told["needs"][0], told["development"]) == ("development", True)
         assert desk_cli("sync", "--port", port).code == 0
-    ran = desk_cli("token", "issue", LABEL, "--person", "X")
+    ran = desk_cli("token", "issue", LABEL, "--person", holder)
     assert (ran.code, ran.out) == (1, "") and "is a developer's board" in ran.err and "provision it anew" in ran.err
     (due,) = desk_cli("token", "due", "--json").document()["due"]
     assert [reason["reason"] for reason in due["reasons"]] == ["development"]
@@ -38,7 +50,9 @@ def test_it_is_told_everywhere_and_nobody_gets_it(desk_cli: Program, fleet: Path
     assert (one["development"], one["step"]) == (True, "provisioned")
 
 
-def test_a_production_build_is_believed_when_the_identity_is_proven(desk_cli: Program, fleet: Path) -> None:
+def test_a_production_build_is_believed_when_the_identity_is_proven(
+    desk_cli: Program, fleet: Path, holder: str
+) -> None:
     with attached(fleet) as there:
         assert desk_cli("provision", "--port", there.ports[BOARD], "--label", LABEL, "--development").code == 0
     make_production(fleet)
@@ -48,4 +62,4 @@ def test_a_production_build_is_believed_when_the_identity_is_proven(desk_cli: Pr
         assert listed(desk_cli)  # what it says before it has proven who it is changes nothing
         assert desk_cli("status", "--port", port, "--json").document()["development"] is False
     assert not listed(desk_cli)
-    assert desk_cli("token", "issue", LABEL, "--person", "X").code == 0
+    assert desk_cli("token", "issue", LABEL, "--person", holder).code == 0

@@ -2,13 +2,14 @@
 
 import asyncio
 import shutil
+import time
 from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import select
+from tests.case_desk import active_case
 from tests.integration.clinic import Clinic, attached
 
-from bztoken.case_release import ReleasedKeys, release_keys
 from bztoken.cli.fleet_score import Score, compare
 from bztoken.home import Home
 from bztoken.matching.batch import run_batch
@@ -17,6 +18,7 @@ from bztoken.registry.database import open_registry
 from bztoken.registry.exposures import NamedExposure, list_exposures
 from bztoken.registry.models import Log, Sighting
 from bztoken.sync import sync
+from bztoken.tracing.case_release import ReleasedKeys, last_days, release_keys
 from bzvirtual.fleet import open_manifest
 from bzwire import messages
 from bzwire.bluezone import DAY_S, day_of, slot_id, slot_of
@@ -39,7 +41,7 @@ class Diagnosed:
             with registry.write() as session:
                 token = tokens.by_label(session, BINH)
                 now_s = int(datetime.now(UTC).timestamp())
-                cases.add_case(session, "F0-1", cases.SOURCE_TOKEN, token, self.released.keys, now_s)
+                active_case(session, "F0-1", cases.SOURCE_TOKEN, token, self.released.keys, now_s)
             run_batch(registry, lambda: now_s)
             with registry.read() as session:
                 self.exposures: list[NamedExposure] = list_exposures(session, "F0-1")
@@ -48,7 +50,12 @@ class Diagnosed:
         with attached(self.clinic.fleet) as there:
             for port in there.ports.values():
                 sync(self.clinic.home, port, quiet)
-            return release_keys(self.clinic.home, there.ports[BINH], 4, lambda: there.order("press", BINH, hold_s=3.3))
+            return release_keys(
+                self.clinic.home,
+                there.ports[BINH],
+                last_days(4, int(time.time())),
+                lambda: there.order("press", BINH, hold_s=3.3),
+            )
 
     def sightings(self, label: str) -> list[tuple[bytes, int]]:
         """(ID, when) of everything that a token heard."""
@@ -108,7 +115,7 @@ def test_the_score_knows_of_no_mistake(diagnosed: Diagnosed) -> None:
 
 def test_released_keys_are_those_that_others_heard(diagnosed: Diagnosed) -> None:
     """Every ID that Bà An heard, but for the few of the visitor, follows from the released keys, in its slot."""
-    released = {key.time_start_s // DAY_S: key.day_key for key in diagnosed.released.keys}
+    released = {key.time_start_s // DAY_S: key.key for key in diagnosed.released.keys}
     assert set(diagnosed.days()) <= set(released)
     start_s = open_manifest(diagnosed.clinic.fleet).start_s
     heard = [(found, at_s) for found, at_s in diagnosed.sightings(AN) if at_s < diagnosed.ended_s()]
@@ -123,7 +130,7 @@ def test_released_keys_are_those_that_others_heard(diagnosed: Diagnosed) -> None
 
 def test_the_ids_before_and_after_midnight_are_both_matched(diagnosed: Diagnosed) -> None:
     before, after = diagnosed.days()
-    released = {key.time_start_s // DAY_S: key.day_key for key in diagnosed.released.keys}
+    released = {key.time_start_s // DAY_S: key.key for key in diagnosed.released.keys}
     last, first = slot_id(released[before], 95), slot_id(released[after], 0)
     midnight_s = after * DAY_S
     times = dict(diagnosed.sightings(AN))

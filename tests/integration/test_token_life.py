@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from tests import people
+from tests.case_desk import TRACER, days_ago
 from tests.integration.clinic import Clinic, attached
 from tests.integration.test_bad_input import assert_one_sentence
 from tests.program import Program, Ran
@@ -20,7 +22,7 @@ from bztoken.errors import LinkError
 from bztoken.formats import flash_record
 from bztoken.formats.flash_record import FlashRecord
 from bztoken.home import Home
-from bztoken.registry import events, tokens
+from bztoken.registry import events, persons, tokens
 from bztoken.registry.database import create_registry, open_registry
 from bztoken.token_wipe import hand_out_again, plan_wipe, wipe
 from bzvirtual.token_folder import TokenFolder
@@ -42,6 +44,21 @@ def as_(cli: Program, monkeypatch: pytest.MonkeyPatch) -> As:
         return cli(*line.split(), *more, home=home)
 
     return ran
+
+
+@pytest.fixture
+def clinic_of_people(clinic_of_an: Clinic) -> Clinic:
+    """Where those who get tokens are registered, and agreed."""
+    register(clinic_of_an.home)
+    return clinic_of_an
+
+
+def register(home: Home) -> None:
+    """People who may get a token, and a place."""
+    with open_registry(home) as registry, registry.write() as session:
+        for name in (HOLDER, OTHER):
+            people.person(session, name)
+        people.site(session, "Chợ Yên Bái")
 
 
 def rows(home: Home, *besides: str) -> dict[str, list[tuple[Any, ...]]]:
@@ -78,6 +95,7 @@ def flashed(path: Path, chip: str) -> Path:
 def test_a_token_goes_the_whole_round_and_every_step_is_on_record(as_: As, tmp_path: Path) -> None:
     home = Home(tmp_path / "new")
     create_registry(home)
+    register(home)
 
     def run(who: str, line: str, *more: object) -> Ran:
         ran = as_(who, line, *more, home=home.path)
@@ -157,8 +175,8 @@ def test_a_token_goes_the_whole_round_and_every_step_is_on_record(as_: As, tmp_p
     assert len(rows(home)["devices"]) == 1
 
 
-def test_a_token_that_came_back_is_wiped_before_somebody_else_gets_it(clinic_of_an: Clinic, as_: As) -> None:
-    with attached(clinic_of_an.fleet) as there:
+def test_a_token_that_came_back_is_wiped_before_somebody_else_gets_it(clinic_of_people: Clinic, as_: As) -> None:
+    with attached(clinic_of_people.fleet) as there:
         port = there.ports[AN]
         for line in ("issue", "return"):
             assert as_("desk 1", "token", line, AN, *(["--person", HOLDER] if line == "issue" else [])).code == 0
@@ -172,10 +190,10 @@ def test_a_token_that_came_back_is_wiped_before_somebody_else_gets_it(clinic_of_
 
 
 def test_a_lost_token_is_believed_by_nobody_whichever_way_it_comes(
-    clinic_of_an: Clinic, as_: As, tmp_path: Path
+    clinic_of_people: Clinic, as_: As, tmp_path: Path
 ) -> None:
     """By cable, by a courier whose pass is older than the loss, and in what that courier brings."""
-    clinic, courier = clinic_of_an, tmp_path / "courier"
+    clinic, courier = clinic_of_people, tmp_path / "courier"
     pass_file, late = tmp_path / "lan.pass", tmp_path / "late.pass"
     assert as_("clinic", "courier add --days 30 --name", "Chị Lan", "--out", pass_file).code == 0
     assert as_("lan", "courier accept", pass_file, home=courier).code == 0
@@ -194,10 +212,10 @@ def test_a_lost_token_is_believed_by_nobody_whichever_way_it_comes(
             "token config",
             "notice set",
             "selftest",
-            "case add --name F0",
+            f"case add --name F0 --test {days_ago(0)}",
         ):
             words = line.format(port=port) if "{port}" in line else f"{line} --port {port}"
-            ran = as_("desk 3", words)
+            ran = as_(TRACER if line.startswith("case") else "desk 3", words)
             assert (ran.code, ran.out) == (1, "") and "This token was revoked: nothing was read" in ran.err, line
             assert HOLDER not in ran.err and AN not in ran.err
         shown = as_("desk 3", "token show", AN, "--port", port)
@@ -243,8 +261,10 @@ def test_the_clinic_is_told_that_a_courier_met_a_lost_token(clinic_of_an: Clinic
 
 
 # -- boards ------------------------------------------------------------------------------------------------------------
-def test_a_lost_token_that_comes_back_blank_is_told_before_it_becomes_another(clinic_of_an: Clinic, as_: As) -> None:
-    clinic = clinic_of_an
+def test_a_lost_token_that_comes_back_blank_is_told_before_it_becomes_another(
+    clinic_of_people: Clinic, as_: As
+) -> None:
+    clinic = clinic_of_people
     with attached(clinic.fleet) as there:
         assert as_("clinic", f"sync --port {there.ports[AN]}").code == 0
     assert as_("clinic", "token issue", AN, "--person", HOLDER).code == 0
@@ -371,7 +391,9 @@ def test_two_who_issue_one_token_at_once_leave_one_holder(clinic: Clinic) -> Non
             [sys.executable, "-m", "bztoken", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
-    running = [begin(f"Người {number}") for number in range(4)]
+    with open_registry(clinic.home) as registry, registry.write() as session:
+        numbers = [persons.number_of(people.person(session, f"Người {number}").id) for number in range(4)]
+    running = [begin(number) for number in numbers]
     told = [(program.communicate(timeout=50), program.returncode) for program in running]
     assert sorted(code for _, code in told) == [0, 1, 1, 1]
     assert all("somebody has this token already" in err for (_, err), code in told if code == 1)

@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.case_desk import TRACER, CaseDesk, as_operator, staff
 from tests.integration.clinic import Clinic
+from tests.program import Ran
 
 from bztoken.home import Home
 
@@ -48,7 +50,11 @@ def test_from_a_virtual_day_to_the_exposures(tmp_path: Path, cli: Callable[..., 
         assert ran.code == 0, ran.err
         return str(ran.out)
 
+    def done_by(*arguments: object) -> Ran:
+        return cli(*arguments, home=home.path)
+
     done("registry", "init")
+    staff(home)
     run = ("--world", WORLD, "--tokens", 3, "--days", A_NIGHT, "--seed", 11, "--start", yesterday)
     done("fleet", "run", "--out", fleet, *run, "--register")
     with attached_by_command(home, fleet) as ports:
@@ -56,16 +62,20 @@ def test_from_a_virtual_day_to_the_exposures(tmp_path: Path, cli: Callable[..., 
         for port in ports.values():
             assert json.loads(done("sync", "--port", port, "--json"))["pages_new"] >= 72
         adding = subprocess.Popen(
-            words(home, "case", "add", "--port", ports[AN], "--name", "F0-1", "--days", "3"),
+            words(home, "case", "add", "--port", ports[AN], "--name", "F0-1", "--onset", yesterday),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env=as_operator(TRACER),
         )
         assert adding.stderr is not None
         assert b"Waiting" in adding.stderr.readline()
         done("fleet", "press", AN, "--from", fleet, "--hold-s", "3.3")
         out, err = adding.communicate(timeout=30)
         assert (adding.returncode, err) == (0, b"")
-        assert b"Recorded case F0-1" in out
+        assert b"Recorded case F0-1 as a draft" in out
+    done("match")
+    assert json.loads(done("exposures", "list", "--case", "F0-1", "--json"))["exposures"] == []
+    CaseDesk(done_by, tmp_path).confirm("F0-1")
     done("match")
     exposures = json.loads(done("exposures", "list", "--case", "F0-1", "--json"))["exposures"]
     close = [found for found in exposures if found["verdict"] == "F1"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from tests.case_desk import active_case
 from tests.integration.clinic import mounted
 from tests.integration.visited_fleet import VisitedFleet
 
@@ -80,7 +81,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
                 page_times.correct(session, log)
                 if identity.label == BINH:
                     keys = keys_in(flash, START_S + round(HOURS * HOUR_S))
-                    cases.add_case(session, "F0-1", cases.SOURCE_TOKEN, token, keys, START_S + 2 * DAY_S)
+                    active_case(session, "F0-1", cases.SOURCE_TOKEN, token, keys, START_S + 2 * DAY_S)
         result = run_batch(registry, lambda: START_S + 2 * DAY_S)
     return Lived(home, folder / "fleet", files, result)
 

@@ -94,4 +94,5 @@ DIGESTS = {
     "log-v2.json": "1a29c4f2420ab249",
     "registry-v1.sql": "8b410dfea76f95fc",
     "registry-v3.sql": "13c3a29fc07038b6",
+    "registry-v4.sql": "1d6a8da4a9b16d6d",
 }

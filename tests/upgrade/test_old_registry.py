@@ -8,10 +8,11 @@ from sqlalchemy import select, text
 from bztoken.errors import RegistryError
 from bztoken.home import Home
 from bztoken.matching.batch import run_batch
-from bztoken.registry import database
-from bztoken.registry.database import Registry, head_revision, open_registry, upgrade_registry
+from bztoken.registry.connecting import encrypted_engine
+from bztoken.registry.database import Registry, open_registry, upgrade_registry
 from bztoken.registry.exposures import count_everything, list_exposures
 from bztoken.registry.logs import log_of_token
+from bztoken.registry.migrating import head_revision
 from bztoken.registry.models import Page, Sighting
 from bztoken.registry.pages import import_page
 from bztoken.registry.tokens import all_tokens, by_label, token_keys
@@ -45,7 +46,7 @@ def home_of_version_3(tmp_path: Path, old_files: Path) -> Home:
 def home_of(folder: Path, statements: Path) -> Home:
     home = Home(folder)
     home.prepare()
-    engine = database._engine(home.registry_path, home.registry_key())
+    engine = encrypted_engine(home.registry_path, home.registry_key())
     with engine.begin() as connection:
         for statement in statements.read_text(encoding="utf-8").splitlines():
             connection.exec_driver_sql(statement)
@@ -79,7 +80,7 @@ def test_an_old_registry_is_refused_until_it_is_upgraded(old_home: Home) -> None
 
 
 def test_a_registry_of_the_version_before_keeps_every_row_and_every_state(home_of_version_3: Home) -> None:
-    before = rows_of(Registry(database._engine(home_of_version_3.registry_path, home_of_version_3.registry_key())))
+    before = rows_of(Registry(encrypted_engine(home_of_version_3.registry_path, home_of_version_3.registry_key())))
     assert upgrade_registry(home_of_version_3) == ("0003", head_revision())
     with open_registry(home_of_version_3) as registry:
         after = rows_of(registry)
@@ -95,7 +96,7 @@ def test_a_registry_of_the_version_before_keeps_every_row_and_every_state(home_o
 
 
 def test_the_upgrade_keeps_every_row_and_fills_the_new_columns(old_home: Home) -> None:
-    before = rows_of(Registry(database._engine(old_home.registry_path, old_home.registry_key())))
+    before = rows_of(Registry(encrypted_engine(old_home.registry_path, old_home.registry_key())))
     upgrade_registry(old_home)
     with open_registry(old_home) as registry:
         after = rows_of(registry)

@@ -15,7 +15,7 @@ from tests.integration.exactly_once.memory_cable import MemoryCable
 from tests.integration.line import Fault, clean
 
 from bztoken.sync import SyncResult
-from bzvirtual import process
+from bzvirtual import token_folder
 from bzvirtual.application import Application
 from bzvirtual.beacon import Beacon
 from bzvirtual.desk import Identity
@@ -38,7 +38,7 @@ class Witness:
         self.company = 0
         for number in range(others):
             self.bench.lockstep.add_phone(self._other(number, start_s))
-        with patch.object(process, "FLASH_BYTES", FLASH_BYTES):
+        with patch.object(token_folder, "FLASH_BYTES", FLASH_BYTES):
             self.wearer: Wearer = self.bench.add("wearer")
         self.wearer.identity = identity
         self.wearer.provision()
