@@ -59,19 +59,27 @@ def verify(
         raise typer.Exit(1)
 
 
+Person = Annotated[str | None, typer.Option("--person", help="About this person: number, or whole name.")]
+Case = Annotated[str | None, typer.Option("--case", help="About this case: name, or number of its row.")]
+By = Annotated[str | None, typer.Option("--by", help="By this operator.")]
+Thing = Annotated[What | None, typer.Option("--what", help="About this kind of thing.")]
+Done = Annotated[Action | None, typer.Option("--action", help="Of this kind.")]
+First = Annotated[str | None, typer.Option("--from", metavar="DAY", help="From this day, like 2026-11-24.")]
+Last = Annotated[str | None, typer.Option("--to", metavar="DAY", help="To this day, which is included.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="The latest so many.")]
+
+
 @app.command()
 def show(
     ctx: typer.Context,
-    person: Annotated[str | None, typer.Option("--person", help="About this person: number, or whole name.")] = None,
-    case: Annotated[str | None, typer.Option("--case", help="About this case: name, or number of its row.")] = None,
-    by: Annotated[str | None, typer.Option("--by", help="By this operator.")] = None,
-    what: Annotated[What | None, typer.Option("--what", help="About this kind of thing.")] = None,
-    action: Annotated[Action | None, typer.Option("--action", help="Of this kind.")] = None,
-    first: Annotated[str | None, typer.Option("--from", metavar="DAY", help="From this day, like 2026-11-24.")] = None,
-    last: Annotated[str | None, typer.Option("--to", metavar="DAY", help="To this day, which is included.")] = None,
-    limit: Annotated[
-        int, typer.Option("--limit", min=1, max=1_000_000, help="The latest so many.")
-    ] = audit_search.DEFAULT_LIMIT,
+    person: Person = None,
+    case: Case = None,
+    by: By = None,
+    what: Thing = None,
+    action: Done = None,
+    first: First = None,
+    last: Last = None,
+    limit: Limit = audit_search.DEFAULT_LIMIT,
     zone: Zone = DEFAULT_ZONE,
     as_json: AsJson = False,
 ) -> None:
@@ -89,19 +97,13 @@ def show(
     if as_json:
         answer_json({"entries": [_document(entry) for entry in found]})
         return
-    rows = [
-        (
-            entry.id,
-            local_day_and_time(entry.at_s, local),
-            entry.by,
-            entry.role,
-            entry.action,
-            _thing(entry),
-            entry.detail or "",
-        )
-        for entry in found
-    ]
-    answer_table(("entry", f"when ({zone})", "by", "role", "did", "to", "detail"), rows, "No entry fits.")
+    headings = ("entry", f"when ({zone})", "by", "role", "did", "to", "detail")
+    answer_table(headings, [_row(entry, local) for entry in found], "No entry fits.")
+
+
+def _row(entry: AuditEntry, local: tzinfo) -> tuple[object, ...]:
+    when = local_day_and_time(entry.at_s, local)
+    return entry.id, when, entry.by, entry.role, entry.action, _thing(entry), entry.detail or ""
 
 
 def _say(found: audit_check.Verified, checked: certificates.Checked | None) -> None:

@@ -14,6 +14,7 @@ from bztoken.cli.registry import AsJson
 from bztoken.formats import key_digest
 from bztoken.formats.export_signature import load_public_key
 from bztoken.home import Home
+from bztoken.people.retention_rules import rules
 from bztoken.registry import cases
 from bztoken.registry.database import open_registry
 from bztoken.tracing import case_keys, case_record, infectious_window
@@ -158,7 +159,7 @@ def _tell_recorded(recorded: Recorded, as_json: bool) -> None:
     answer(f"Digest of the keys: {key_digest.said(recorded.digest)}")
     answer(
         f"It is matched once a doctor has drawn a code (`bztoken case authorise {recorded.name} --as NAME`) and it was "
-        f"given (`bztoken case confirm {recorded.name} --code CODE`), within {case_record.DRAFT_DAYS} days."
+        f"given (`bztoken case confirm {recorded.name} --code CODE`), within {rules().draft_days} days."
     )
 
 

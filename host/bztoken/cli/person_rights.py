@@ -15,7 +15,7 @@ from bztoken.cli.registry import AsJson
 from bztoken.errors import BztokenError, PersonError, RegistryError
 from bztoken.home import Home
 from bztoken.out_files import require_writable, write_whole
-from bztoken.people import person_desk, person_export, person_rights, retention
+from bztoken.people import person_desk, person_export, person_rights, retention_rules
 from bztoken.people.certificates import Certificate
 from bztoken.people.person_rights import Plan
 from bztoken.registry.database import Registry, open_registry
@@ -73,7 +73,7 @@ def withdraw(
     home: Home = ctx.obj
     with _ready(home, certificate) as registry:
         plan = _confirmed(registry, who, yes, "End the consent of {number}, and delete what was heard?")
-        limit = retention.rules().erasure_limit_days
+        limit = retention_rules.rules().erasure_limit_days
         done = person_rights.withdraw(registry, who, int(time.time()), limit)
         _leave_no_trace(registry)
     _hand_out(done.certificate, certificate)
@@ -118,7 +118,7 @@ def due_erasure(ctx: typer.Context, as_json: AsJson = False) -> None:
     """List who withdrew, and by when to erase them."""
     home: Home = ctx.obj
     home.require_clinic()
-    now_s, limit = int(time.time()), retention.rules().erasure_limit_days
+    now_s, limit = int(time.time()), retention_rules.rules().erasure_limit_days
     with open_registry(home) as registry, registry.write() as session:
         found = person_rights.due_for_erasure(session, now_s)
         person_desk.note_looks(session, [person.id for person in found], now_s, "waiting to be erased")

@@ -3,13 +3,9 @@
 A clock that is wrong by months must not take everything with it: then nothing is deleted unless somebody insists.
 """
 
-import tomllib
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import cache
-from pathlib import Path
-from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -17,6 +13,7 @@ from sqlalchemy.orm import Session
 from bztoken.calendar_days import day_of
 from bztoken.errors import RegistryError
 from bztoken.people.person_rights import due_for_erasure, erase_rows, forget_what_came_since
+from bztoken.people.retention_rules import Rules, rules
 from bztoken.registry import audit, events, purging
 from bztoken.registry.audit import Action, What
 from bztoken.registry.database import Registry
@@ -24,22 +21,7 @@ from bztoken.registry.models import Page, Setting, Sync
 from bztoken.registry.purging import Floors, Gone, floor_s
 from bzwire.bluezone import DAY_S
 
-FILE = Path(__file__).with_suffix(".toml")
 LAST_PURGE = "last_purge_s"
-
-
-@dataclass(frozen=True)
-class Rules:
-    """Days, as `retention.toml` explains them."""
-
-    person_days: int
-    site_days: int
-    case_days: int
-    draft_days: int
-    code_days: int
-    erasure_limit_days: int
-    erase_after_days: int
-    most_days_since_last: int
 
 
 @dataclass(frozen=True)
@@ -58,22 +40,6 @@ class Purged:
     def is_something(self) -> bool:
         """Whether anything went at all."""
         return any(self.rows.values()) or self.persons > 0
-
-
-@cache
-def rules() -> Rules:
-    """From the data file."""
-    said: dict[str, dict[str, Any]] = tomllib.loads(FILE.read_text(encoding="utf-8"))
-    return Rules(
-        person_days=said["encounters"]["person_days"],
-        site_days=said["encounters"]["site_days"],
-        case_days=said["cases"]["days_after_window"],
-        draft_days=said["drafts"]["days"],
-        code_days=said["codes"]["days_after_expiry"],
-        erasure_limit_days=said["erasure"]["limit_days"],
-        erase_after_days=said["erasure"]["erase_after_days"],
-        most_days_since_last=said["clock"]["most_days_since_last"],
-    )
 
 
 def purge(registry: Registry, now_s: int, *, insist: bool = False) -> Purged:

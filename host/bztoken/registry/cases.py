@@ -13,6 +13,7 @@ from bztoken.errors import CaseError
 from bztoken.formats.key_digest import digest_of
 from bztoken.formats.tracing_key import TracingKey
 from bztoken.registry import events, histories, key_times, labels, numbers
+from bztoken.registry.key_rows import columns_of, key_of
 from bztoken.registry.logs import KIND_PHONE
 from bztoken.registry.models import Case, CaseId, CaseKey, Exposure, Log, PeerKey, Token
 
@@ -177,7 +178,7 @@ def counted(session: Session) -> list[Counted]:
 def keys_of(session: Session, case: Case) -> list[TracingKey]:
     """The keys of one case, in whatever state it is, oldest first."""
     query = select(CaseKey).where(CaseKey.case_id == case.id).order_by(CaseKey.time_start_s, CaseKey.id)
-    return [_key_of(row) for row in session.scalars(query)]
+    return [key_of(row) for row in session.scalars(query)]
 
 
 def ids_of(session: Session, case: Case) -> list[tuple[bytes, int]]:
@@ -189,7 +190,7 @@ def ids_of(session: Session, case: Case) -> list[tuple[bytes, int]]:
 def active_keys(session: Session) -> list[tuple[int, TracingKey]]:
     """(case, key) of every active case, whatever the scheme."""
     query = select(CaseKey).join(Case, Case.id == CaseKey.case_id).where(Case.state == STATE_ACTIVE)
-    return [(row.case_id, _key_of(row)) for row in session.scalars(query.order_by(CaseKey.id))]
+    return [(row.case_id, key_of(row)) for row in session.scalars(query.order_by(CaseKey.id))]
 
 
 def active_ids(session: Session) -> list[tuple[int, bytes, int]]:
@@ -240,29 +241,5 @@ def _require_no_other(session: Session, digest: bytes, case_id: int | None) -> N
 
 
 def _key_row(case: Case, key: TracingKey) -> CaseKey:
-    return CaseKey(
-        case_id=case.id,
-        scheme=key.scheme,
-        day_key=key.key,
-        time_start_s=key.time_start_s,
-        slots_per_day=key.slots_per_day,
-        time_end_s=key.time_end_s,
-        tx_power_dbm=key.tx_power_dbm,
-        uncertainty_s=key.uncertainty_s,
-        report_type=key.report_type,
-        days_since_onset=key.days_since_onset,
-    )
-
-
-def _key_of(row: CaseKey) -> TracingKey:
-    return TracingKey(
-        row.scheme,
-        row.day_key,
-        row.time_start_s,
-        row.slots_per_day,
-        row.time_end_s,
-        row.tx_power_dbm,
-        row.uncertainty_s,
-        row.report_type,
-        row.days_since_onset,
-    )
+    reported = {"report_type": key.report_type, "days_since_onset": key.days_since_onset}
+    return CaseKey(case_id=case.id, **columns_of(key), **reported)

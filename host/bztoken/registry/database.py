@@ -70,14 +70,17 @@ class Registry:
             return session.scalar(select(AuditEntry.digest).where(AuditEntry.id == number))
 
     def compact(self) -> None:
-        """Write the file anew without free pages, and empty the log: nothing that was deleted is in either.
+        """Write the file anew without free pages, if it has any, and empty the log: nothing that was deleted is in
+        either, for within a page it is overwritten.
 
         Takes the write lock, and memory of the size of the file. Raises RegistryError, also when somebody who reads
         keeps the log from being emptied.
         """
         with sentences(), closing(self._engine.raw_connection()) as connection:
             cursor = connection.cursor()
-            cursor.execute("VACUUM")
+            (free_pages,) = cursor.execute("PRAGMA freelist_count").fetchone()
+            if free_pages:
+                cursor.execute("VACUUM")
         self.empty_log()
 
     def empty_log(self) -> None:

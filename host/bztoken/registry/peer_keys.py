@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from bztoken.formats.tracing_key import TracingKey
+from bztoken.registry.key_rows import columns_of, key_of
 from bztoken.registry.models import Case, Log, PeerKey
 
 PURPOSE_SITE = "site"
@@ -91,29 +92,4 @@ def all_released(session: Session) -> list[Released]:
 
 
 def _row(log: Log, purpose: str, case_id: int | None, key: TracingKey, now_s: int) -> PeerKey:
-    return PeerKey(
-        log_id=log.id,
-        purpose=purpose,
-        case_id=case_id,
-        scheme=key.scheme,
-        day_key=key.key,
-        time_start_s=key.time_start_s,
-        slots_per_day=key.slots_per_day,
-        time_end_s=key.time_end_s,
-        tx_power_dbm=key.tx_power_dbm,
-        uncertainty_s=key.uncertainty_s,
-        released_at_s=now_s,
-    )
-
-
-def key_of(row: PeerKey) -> TracingKey:
-    """As the matching takes it."""
-    return TracingKey(
-        row.scheme,
-        row.day_key,
-        row.time_start_s,
-        row.slots_per_day,
-        row.time_end_s,
-        row.tx_power_dbm,
-        row.uncertainty_s,
-    )
+    return PeerKey(log_id=log.id, purpose=purpose, case_id=case_id, released_at_s=now_s, **columns_of(key))

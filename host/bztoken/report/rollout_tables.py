@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from bztoken.calendar_days import VIETNAM
-from bztoken.people.retention import rules
+from bztoken.people.retention_rules import rules
 from bztoken.registry.sites import KIND_NAMES, Kind
 from bztoken.report.rollout import Rollout
 from bztoken.report.rollout_cases import Contacts, Speed

@@ -27,7 +27,6 @@ from bztoken.tracing.infectious_window import Window, window
 from bzwire.bluezone import DAY_S
 
 MAX_ONSET_DAYS = 14  # what GAEN can say of a key's day
-DRAFT_DAYS = 7  # after which a draft that nobody authorised is deleted
 
 # Why a case is taken back, in words of this program.
 REASONS = ("wrong_test", "wrong_person", "no_consent", "duplicate", "other")

@@ -9,15 +9,12 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
+from bztoken.people.retention_rules import rules
 from bztoken.registry import audit, follow_ups
 from bztoken.registry.audit import Action, What
 from bztoken.registry.follow_ups import Following, State, Step
 from bztoken.registry.models import FollowUp, FollowUpEvent
-from bztoken.registry.tokens import ROLE_PERSON
-from bztoken.tokens_due import RETENTION_DAYS
 from bzwire.bluezone import DAY_S
-
-KEPT_DAYS = RETENTION_DAYS[ROLE_PERSON]  # for which the registry keeps what was heard
 
 
 class Changes(NamedTuple):
@@ -89,7 +86,7 @@ def _is_past(item: FollowUp, now_s: int) -> bool:
     if item.last_day is None:
         return False
     day_s = int(datetime.fromisoformat(item.last_day).replace(tzinfo=UTC).timestamp())
-    return day_s < now_s - KEPT_DAYS * DAY_S
+    return day_s < now_s - rules().person_days * DAY_S
 
 
 def _let_go(session: Session, item: FollowUp, steps: list[FollowUpEvent], now_s: int) -> Changes:

@@ -46,7 +46,9 @@ _NEW_CASE_COLUMNS: dict[str, TypeEngine[Any] | type[TypeEngine[Any]]] = {
 
 def upgrade() -> None:
     """Add tables and columns; names of holders become rows of persons and sites."""
-    _people()
+    _operators()
+    _places()
+    _persons()
     _consents_and_settings()
     _holders()
     _codes_and_ids()
@@ -58,7 +60,7 @@ def upgrade() -> None:
     _exposures()
 
 
-def _people() -> None:
+def _operators() -> None:
     op.create_table(
         "operators",
         Column("id", Integer, primary_key=True),
@@ -71,6 +73,10 @@ def _people() -> None:
         Column("wrong_tries", Integer, nullable=False, server_default="0"),
         UniqueConstraint("name", name="uq_operators_name"),
     )
+
+
+def _places() -> None:
+    """Communes first: sites and persons name them."""
     op.create_table(
         "communes",
         Column("id", Integer, primary_key=True),
@@ -92,6 +98,9 @@ def _people() -> None:
         Column("by", String(80), nullable=False),
         UniqueConstraint("name", name="uq_sites_name"),
     )
+
+
+def _persons() -> None:
     op.create_table(
         "persons",
         Column("id", Integer, primary_key=True),
