@@ -27,6 +27,7 @@ from bztoken.registry.models import (
     Person,
     Sighting,
     Site,
+    Token,
     TokenIssue,
 )
 from bzwire.bluezone import DAY_S, SLOTS_PER_DAY, slot_ids
@@ -60,6 +61,7 @@ class Maker:
     def __init__(self, home: Home, count: int, days: int, cases: int, today: int, seed: int = 1) -> None:
         self._home, self._count, self._days, self._cases = home, count, days, cases
         self._today = today
+        self._since_s = (today - days) * DAY_S  # when everybody got theirs
         self._random = random.Random(seed)
         self._ids: list[list[bytes]] = []
         self._keys: list[bytes] = []
@@ -88,62 +90,70 @@ class Maker:
 
     def _people(self, session: Session) -> None:
         """Tokens in hands: people of twenty communes, and a site at each market."""
-        now_s = (self._today - self._days) * DAY_S
         communes = [Commune(name=f"Xã {n}", folded=f"xa {n}", over60=self._count // 10) for n in range(20)]
         session.add_all(communes)
         session.flush()
         for n in range(self._count + MARKETS):
-            is_site = n >= self._count
-            role = tokens.ROLE_SITE if is_site else tokens.ROLE_PERSON
-            token = tokens.create(session, f"B-{n}", n.to_bytes(8, "big"), role, "virtual", now_s)
-            token.last_seen_s = self._today * DAY_S - self._random.randrange(14) * DAY_S
-            self._tokens.append(token.id)
-            self._logs.append(log_of_token(session, token).id)
             commune = communes[n % len(communes)].id
-            if is_site:
-                name = f"Chợ {n - self._count}"
-                holder: Site | Person = Site(
-                    name=name, folded=name.casefold(), kind="market", commune_id=commune, added_at_s=now_s, by="bench"
-                )
-            else:
-                holder = Person(
-                    name=f"Người {n}",
-                    folded=f"nguoi {n}",
-                    birth_year=1935 + n % 40,
-                    commune_id=commune,
-                    phone=f"09{n:08d}",
-                    phone_of="person",
-                    state="active",
-                    added_at_s=now_s,
-                    by="bench",
-                )
+            token = self._token(session, n)
+            holder = self._site(n, commune) if n >= self._count else self._person(n, commune)
             session.add(holder)
             session.flush()
             if isinstance(holder, Person):
-                session.add(
-                    Consent(
-                        person_id=holder.id,
-                        purpose="tracing",
-                        text_version="1",
-                        language="vi",
-                        text_digest=bytes(32),
-                        given_on="2026-01-01",
-                        witness="bench",
-                        recorded_at_s=now_s,
-                        by="bench",
-                    )
-                )
-            session.add(
-                TokenIssue(
-                    token_id=token.id,
-                    holder_kind=role,
-                    person_id=None if is_site else holder.id,
-                    site_id=holder.id if is_site else None,
-                    issued_at_s=now_s,
-                    issued_by="bench",
-                )
-            )
+                session.add(self._consent(holder))
+            session.add(self._issue(token, holder))
         session.flush()
+
+    def _token(self, session: Session, n: int) -> Token:
+        role = tokens.ROLE_SITE if n >= self._count else tokens.ROLE_PERSON
+        token = tokens.create(session, f"B-{n}", n.to_bytes(8, "big"), role, "virtual", self._since_s)
+        token.last_seen_s = self._today * DAY_S - self._random.randrange(14) * DAY_S
+        self._tokens.append(token.id)
+        self._logs.append(log_of_token(session, token).id)
+        return token
+
+    def _site(self, n: int, commune: int) -> Site:
+        name = f"Chợ {n - self._count}"
+        return Site(
+            name=name, folded=name.casefold(), kind="market", commune_id=commune, added_at_s=self._since_s, by="bench"
+        )
+
+    def _person(self, n: int, commune: int) -> Person:
+        return Person(
+            name=f"Người {n}",
+            folded=f"nguoi {n}",
+            birth_year=1935 + n % 40,
+            commune_id=commune,
+            phone=f"09{n:08d}",
+            phone_of="person",
+            state="active",
+            added_at_s=self._since_s,
+            by="bench",
+        )
+
+    def _consent(self, person: Person) -> Consent:
+        return Consent(
+            person_id=person.id,
+            purpose="tracing",
+            text_version="1",
+            language="vi",
+            text_digest=bytes(32),
+            given_on="2026-01-01",
+            witness="bench",
+            recorded_at_s=self._since_s,
+            by="bench",
+        )
+
+    def _issue(self, token: Token, holder: Site | Person) -> TokenIssue:
+        is_site = isinstance(holder, Site)
+        return TokenIssue(
+            token_id=token.id,
+            holder_kind=token.role,
+            person_id=None if is_site else holder.id,
+            site_id=holder.id if is_site else None,
+            issued_at_s=self._since_s,
+            issued_by="bench",
+        )
 
     def _add_cases(self, session: Session) -> list[int]:
         """The first token of every n-th household is a case's."""

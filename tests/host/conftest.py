@@ -34,9 +34,17 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "home")
 
 
+@pytest.fixture(scope="session")
+def new_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder as `registry init` leaves it; each test gets a copy, which takes a tenth of the time."""
+    made = Home(tmp_path_factory.mktemp("new") / "home")
+    create_registry(made)
+    return made.path
+
+
 @pytest.fixture
-def registry(home: Home) -> Iterator[Registry]:
-    create_registry(home)
+def registry(home: Home, new_registry: Path) -> Iterator[Registry]:
+    shutil.copytree(new_registry, home.path)
     with open_registry(home) as opened:
         yield opened
 

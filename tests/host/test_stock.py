@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests import people
-from tests.host.test_token_life import rows
+from tests.host.two_tokens import rows
 from tests.program import Program
 
 from bztoken import token_life

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests import people
-from tests.host.test_token_life import GATE, HOLDER, LABEL, MARKET, OTHER, happened, rows, two
+from tests.host.two_tokens import GATE, HOLDER, LABEL, MARKET, OTHER, happened, operator, rows, two
 from tests.program import Program
 
 from bztoken.calendar_days import day_of
@@ -14,15 +14,9 @@ from bztoken.formats.issue_list import KINDS
 from bztoken.formats.issue_list import LABEL as LABEL_COLUMN
 from bztoken.formats.spreadsheet import MAX_FILE_BYTES
 from bztoken.home import Home
-from bztoken.registry import events
 from bztoken.registry.database import Registry
 
-__all__ = ["two"]
-
-
-@pytest.fixture(autouse=True)
-def operator(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(events.OPERATOR_VARIABLE, "desk 2")
+__all__ = ["operator", "two"]
 
 
 @pytest.fixture
