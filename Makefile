@@ -40,9 +40,11 @@ deploy: setup ## copy what differs of the firmware to a developer's board: make 
 	@test -n "$(PORT)" || { echo "Name the port of a board with the development build: make deploy PORT=/dev/ttyUSB0"; exit 2; }
 	$(BIN)/bztoken deploy --port "$(PORT)" $(if $(BOARD),--board "$(BOARD)")
 
+# PROCESSES=0 for one test after the other in one process.
+PROCESSES ?= auto
 .PHONY: test
-test: setup check ## run every check and every test
-	$(BIN)/pytest
+test: setup check java ## run every check and every test, side by side on up to four cores
+	$(BIN)/pytest -n $(PROCESSES) --maxprocesses 4
 
 # PORT: of a blank token; NEIGHBOUR: of a second one beside it; HANDS=--hands: somebody looks and presses; LONG=--long;
 # RECORD="--record --micropython v1.29.0 --by NAME": write down what was found (tests/README.md "On a board").
@@ -86,12 +88,16 @@ imports: setup ## check which package imports which
 
 .PHONY: lock
 lock: setup ## write the lock file anew from pyproject.toml (needs the network)
-	$(BIN)/uv pip compile pyproject.toml --quiet --extra desk --extra virtual --extra dev --generate-hashes \
+	$(BIN)/uv pip compile pyproject.toml --quiet --extra desk --extra virtual --extra province --extra spark --extra dev --generate-hashes \
 		--python-version 3.11 --no-header --no-annotate --output-file $(LOCK)
 
 .PHONY: lock-check
 lock-check: setup ## check without the network that the lock file fits pyproject.toml
 	$(BIN)/python tests/house/lock_fits.py
+
+.PHONY: java
+java: setup ## install a Java for Spark where there is none, if apt-get and root can
+	@$(BIN)/python tests/house/java_there.py
 
 .PHONY: bench-token
 bench-token: setup ## measure the token against its targets; writes tests/bench/results/token.md (long)
@@ -112,6 +118,10 @@ bench-clinic: setup ## measure the registry of a clinic with 2,000 tokens over 1
 .PHONY: bench-contact
 bench-contact: setup ## measure how well contacts are told apart, on public recordings; writes tests/bench/results/contact.md
 	$(BIN)/python tests/bench/bench_contact.py
+
+.PHONY: bench-matching
+bench-matching: setup ## measure the matching against DuckDB, Polars, a dict and Spark; writes tests/bench/results/matching.md (25 minutes)
+	$(BIN)/python tests/bench/bench_matching.py
 
 .PHONY: clean
 clean: ## remove what checks, tests and the demonstration left behind; .venv stays

@@ -13,7 +13,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-LOCKED_EXTRAS = ("desk", "virtual", "dev")
+LOCKED_EXTRAS = ("desk", "virtual", "province", "spark", "dev")
 _ENTRY = re.compile(
     r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;\\]+)[^\n]*(?P<hashes>(?:\n\s+--hash=\S+[ \\]*)*)", re.M
 )
@@ -25,10 +25,12 @@ def locked_versions(lock: str) -> dict[str, str]:
 
 
 def named_requirements(pyproject: str) -> list[str]:
-    """Every requirement that the lock was made from."""
+    """Every requirement that the lock was made from: an extra that takes another one in names no package to lock."""
     project = tomllib.loads(pyproject)["project"]
     extras = project.get("optional-dependencies", {})
-    return [*project["dependencies"], *(line for extra in LOCKED_EXTRAS for line in extras.get(extra, []))]
+    named = [*project["dependencies"], *(line for extra in LOCKED_EXTRAS for line in extras.get(extra, []))]
+    own = canonicalize_name(project["name"])
+    return [line for line in named if canonicalize_name(Requirement(line).name) != own]
 
 
 def misfits(requirements: Iterable[str], locked: dict[str, str]) -> list[str]:
