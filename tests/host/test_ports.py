@@ -198,7 +198,7 @@ def test_the_terminal_of_the_person_who_asks_is_no_port() -> None:
     with terminal() as own, terminal() as other, open(own, "rb", buffering=0) as keyboard:
         ran = subprocess.run(
             [sys.executable, "-c", "from bztoken.cli.main import run; run()", "ports", "--json"],
-            stdin=keyboard, capture_output=True, text=True, check=True, timeout=20,
+            stdin=keyboard, capture_output=True, text=True, check=True, timeout=90,
             env={**os.environ, ports.VARIABLE: f"{own}:{other}"},
         )  # fmt: skip
     shown = json.loads(ran.stdout)

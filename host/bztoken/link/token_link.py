@@ -22,7 +22,7 @@ from smp.error import MGMT_ERR, ErrorV1, ErrorV2
 from smp.exceptions import SMPException
 from smp.message import WriteResponse
 from smpclient import SMPClient
-from smpclient.exceptions import SMPClientException
+from smpclient.exceptions import SMPBadSequence, SMPClientException
 from smpclient.generics import success
 from smpclient.transport import SMPTransportDisconnected
 
@@ -114,7 +114,7 @@ class TokenLink:
         self._session = b""
         self._counter = 0
         self._auth_key = b""
-        self._heard = False  # something came from the port, understood or not
+        self._heard = False  # something came from the port, understood or not; answers that came too late do not count
         self.repeats = 0  # requests that had to be asked again
 
     async def __aenter__(self) -> Self:
@@ -151,6 +151,8 @@ class TokenLink:
                 await self._start_over(attempt)
             try:
                 answer: Any = await self._client.request(cast(Any, make()), TIMEOUT_S)
+            except SMPBadSequence:  # the answer to an earlier request, from something slow that may well be a token
+                continue
             except _NOISE as noise:
                 self._heard |= not isinstance(noise, TimeoutError) or not self._transport.is_silent
                 continue
