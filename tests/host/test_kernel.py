@@ -1,104 +1,98 @@
-"""The join against a brute-force oracle: duplicates, tolerance edges, midnight, empty sides."""
+"""The join against a brute-force oracle, by both ways and from both sides: duplicates, tolerance edges, midnight."""
 
-from typing import NamedTuple
+import tracemalloc
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.host.slow_matching import Slot, pair_tolerance_s, slots_of
+from tests.host.joined_worlds import (
+    DAY_S,
+    DAY_START_S,
+    POOL,
+    Found,
+    Seen,
+    columns,
+    cut,
+    oracle,
+    rows_of,
+    seen_lists,
+    slot_lists,
+    unknowns_s,
+)
+from tests.host.slow_matching import Slot
 
-from bztoken.crypto import aes_ecb
-from bztoken.formats.tracing_key import TracingKey
-from bztoken.matching.kernel import KeyIds, Sightings, halves, match
-from bztoken.matching.key_table import KeyTable, KnownId
-from bztoken.matching.schemes import BLUEZONE, GAEN, Scheme, token_key
+from bztoken.matching import join_loops
+from bztoken.matching.kernel import KeyIds, Sightings, candidates, match, match_with
+from bztoken.matching.schemes import BLUEZONE
 from bztoken.matching.tolerance import UNKNOWN, Tolerance
-from bzwire import gaen
 
-DAY_S = 86400
-DAY_START_S = 18_482 * DAY_S
-POOL = [bytes([first]) * 8 + bytes([last]) * 4 for first in (0, 1, 0x80, 0xFF) for last in (0, 7, 0xFF)]
-
-
-class Seen(NamedTuple):
-    rotating_id: bytes
-    first_s: int
-    last_s: int
-    uncertainty_s: int = UNKNOWN
+WAYS = {"numpy": None, "compiled": join_loops}
+FEWER, MORE = 0, 1 << 40  # how many IDs there will be, as told: which side the filter is over
+by_both_ways = pytest.mark.parametrize("way", WAYS)
+from_both_sides = pytest.mark.parametrize("ids", [FEWER, MORE], ids=["ids-held", "ids-streamed"])
 
 
-def columns(slots: list[Slot], seen: list[Seen]) -> tuple[KeyIds, Sightings]:
-    def ints(values: list[int]) -> np.ndarray:
-        return np.array(values, dtype=np.int64)
-
-    key_ids = KeyIds(
-        *halves([slot.rotating_id for slot in slots]),
-        ints([slot.start_s for slot in slots]),
-        ints([slot.key_index for slot in slots]),
-        ints([slot.uncertainty_s for slot in slots]),
-    )
-    sightings = Sightings(
-        *halves([one.rotating_id for one in seen]),
-        ints([one.first_s for one in seen]),
-        ints([one.last_s for one in seen]),
-        ints([one.uncertainty_s for one in seen]),
-    )
-    return key_ids, sightings
+def kernel(
+    slots: Sequence[Slot],
+    seen: Sequence[Seen],
+    unknown_s: int,
+    way: str = "numpy",
+    ids: int = MORE,
+    cuts: Sequence[int] = (),
+) -> Found:
+    key_ids, sightings = columns(slots, seen)
+    return rows_of(match_with(WAYS[way], cut(key_ids, cuts), ids, sightings, Tolerance(unknown_s), BLUEZONE.slot_s))
 
 
-def kernel(slots: list[Slot], seen: list[Seen], unknown_s: int) -> list[tuple[int, int, int]]:
-    found = match(*columns(slots, seen), Tolerance(unknown_s), BLUEZONE.slot_s)
-    return sorted(zip(found.row.tolist(), found.key_index.tolist(), found.slot_start_s.tolist(), strict=True))
+@by_both_ways
+@from_both_sides
+@settings(max_examples=150, deadline=None)
+@given(slots=slot_lists, seen=seen_lists, unknown_s=unknowns_s, cuts=st.lists(st.integers(0, 30), max_size=4))
+def test_every_sighting_comes_out_in_order_and_no_other(
+    way: str, ids: int, slots: list[Slot], seen: list[Seen], unknown_s: int, cuts: list[int]
+) -> None:
+    assert kernel(slots, seen, unknown_s, way, ids, cuts) == oracle(slots, seen, unknown_s)
 
 
-def oracle(
-    slots: list[Slot], seen: list[Seen], unknown_s: int, scheme: Scheme = BLUEZONE
-) -> list[tuple[int, int, int]]:
-    """Every second of the sighting against every second of the widened slot, as ranges."""
-    found = []
-    for row, one in enumerate(seen):
-        for slot in slots:
-            tolerance_s = pair_tolerance_s(one.uncertainty_s, slot.uncertainty_s, unknown_s, is_gaen=scheme is GAEN)
-            near = range(slot.start_s - tolerance_s, slot.start_s + scheme.slot_s + tolerance_s)
-            overlaps = one.first_s <= near[-1] and one.last_s >= near[0]
-            if one.rotating_id == slot.rotating_id and overlaps:
-                found.append((row, slot.key_index, slot.start_s))
-    return sorted(found)
+@by_both_ways
+@from_both_sides
+@pytest.mark.parametrize("at_most", [1, 7])
+def test_candidates_compared_a_few_at_a_time_are_all_compared(
+    monkeypatch: pytest.MonkeyPatch, way: str, ids: int, at_most: int
+) -> None:
+    slots = [Slot(POOL[n % 5], DAY_START_S + n % 2 * 900, n) for n in range(10)]
+    seen = [Seen(POOL[n % 7], DAY_START_S + n * 60, DAY_START_S + n * 60) for n in range(40)]
+    monkeypatch.setattr("bztoken.matching.kernel._CANDIDATES", at_most)
+    found = kernel(slots, seen, 0, way, ids)
+    assert found == oracle(slots, seen, 0)
+    assert len(found) > at_most
 
 
-uncertainties = st.one_of(st.just(UNKNOWN), st.sampled_from([0, 1, 60, 1740, 1741]), st.integers(0, 30_000))
-slot_lists = st.lists(
-    st.builds(
-        Slot,
-        st.sampled_from(POOL),
-        st.integers(0, 12).map(lambda n: DAY_START_S + n * 900),
-        st.integers(0, 3),
-        uncertainties,
-    ),
-    max_size=30,
-)
-seen_lists = st.lists(
-    st.tuples(st.sampled_from(POOL), st.integers(-20_000, 32_000), st.integers(0, 300), uncertainties).map(
-        lambda drawn: Seen(drawn[0], DAY_START_S + drawn[1], DAY_START_S + drawn[1] + drawn[2], drawn[3])
-    ),
-    max_size=30,
-)
+@by_both_ways
+@from_both_sides
+def test_the_same_id_in_many_logs_and_of_many_keys_comes_out_each_time(way: str, ids: int) -> None:
+    slots = [Slot(POOL[0], DAY_START_S, n) for n in range(3)] + [Slot(POOL[0], DAY_START_S, 0)]
+    seen = [Seen(POOL[0], DAY_START_S + n % 2, DAY_START_S + 60) for n in range(50)]
+    assert kernel(slots, seen, 0, way, ids) == [(row, key, DAY_START_S) for row in range(50) for key in (0, 0, 1, 2)]
 
 
-@settings(max_examples=300)
-@given(slots=slot_lists, seen=seen_lists, unknown_s=st.sampled_from([0, 1, 899, 1800, 7200, 20_000]))
-def test_every_sighting_comes_out_and_no_other(slots: list[Slot], seen: list[Seen], unknown_s: int) -> None:
-    assert kernel(slots, seen, unknown_s) == oracle(slots, seen, unknown_s)
+@by_both_ways
+@from_both_sides
+def test_a_slot_before_midnight_matches_a_sighting_after_it(way: str, ids: int) -> None:
+    last = Slot(POOL[1], DAY_START_S + DAY_S - 900, 0)
+    seen = [Seen(POOL[1], at_s, at_s) for at_s in (DAY_START_S + DAY_S + 59, DAY_START_S + DAY_S + 60)]
+    assert kernel([last], seen, 60, way, ids) == [(0, 0, last.start_s)]
 
 
-def test_blocks_of_sightings_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    slots = [Slot(POOL[n % 5], DAY_START_S, n) for n in range(10)]
-    seen = [Seen(POOL[n % 7], DAY_START_S + n, DAY_START_S + n) for n in range(40)]
-    monkeypatch.setattr("bztoken.matching.kernel._BLOCK_ROWS", 3)
-    assert kernel(slots, seen, 0) == oracle(slots, seen, 0)
-    found = match(*columns(slots, seen), Tolerance(0), BLUEZONE.slot_s)
-    assert np.all(np.diff(found.row) >= 0)
+@by_both_ways
+@from_both_sides
+def test_of_a_key_released_mid_day_nothing_later_matches(way: str, ids: int) -> None:
+    """IDs end with the key; those that its owner broadcast afterwards come from a key that nobody released."""
+    slots = [Slot(POOL[n], DAY_START_S + n * 900, 0) for n in range(5)]
+    seen = [Seen(POOL[n], DAY_START_S + n * 900 + 60, DAY_START_S + n * 900 + 120) for n in range(8)]
+    assert [row for row, _, _ in kernel(slots, seen, 0, way, ids)] == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
@@ -129,111 +123,112 @@ def test_a_known_clock_narrows_and_a_bad_one_widens_up_to_four_hours(seen_s: int
         assert bool(kernel([slot], [Seen(POOL[0], at_s, at_s, seen_s)], 1800)) is matches
 
 
-def test_ids_that_share_a_half_do_not_match() -> None:
+@by_both_ways
+@from_both_sides
+def test_ids_that_share_a_half_do_not_match(way: str, ids: int) -> None:
     same_head, same_tail = b"a" * 8 + b"b" * 4, b"c" * 8 + b"b" * 4
     seen = [Seen(b"a" * 8 + b"x" * 4, DAY_START_S, DAY_START_S), Seen(same_tail, DAY_START_S, DAY_START_S)]
-    assert kernel([Slot(same_head, DAY_START_S, 0)], seen, 1800) == []
+    assert kernel([Slot(same_head, DAY_START_S, 0)], seen, 1800, way, ids) == []
 
 
-def test_no_keys_and_no_records_give_nothing() -> None:
+@by_both_ways
+@from_both_sides
+def test_no_keys_and_no_records_give_nothing(way: str, ids: int) -> None:
     seen = [Seen(POOL[0], DAY_START_S, DAY_START_S)]
-    assert kernel([], seen, 1800) == kernel([Slot(POOL[0], DAY_START_S, 0)], [], 1800) == kernel([], [], 0) == []
+    assert kernel([], seen, 1800, way, ids) == kernel([], [], 0, way, ids) == []
+    assert kernel([Slot(POOL[0], DAY_START_S, 0)], [], 1800, way, ids) == []
 
 
-def tracing(scheme: Scheme, number: int, start_s: int, per_day: int, span_s: int, uncertainty_s: int) -> TracingKey:
-    key = bytes([number]) * (32 if scheme is BLUEZONE else 16)
-    known_s = None if uncertainty_s == UNKNOWN else uncertainty_s
-    return TracingKey(scheme.name, key, start_s, per_day, start_s + span_s, uncertainty_s=known_s)
+def test_without_records_no_id_is_derived() -> None:
+    def blocks() -> Iterator[KeyIds]:
+        raise AssertionError("asked for IDs")
+        yield
+
+    _, nothing = columns([], [])
+    assert rows_of(match(blocks(), 1, nothing, Tolerance(), BLUEZONE.slot_s)) == []
 
 
-@settings(max_examples=80, deadline=None)
-@given(
-    scheme=st.sampled_from([BLUEZONE, GAEN]),
-    starts=st.lists(
-        st.tuples(st.integers(-30, 60), st.sampled_from([96, 96, 5]), st.integers(0, 3 * DAY_S)), max_size=4
-    ),
-    picks=st.lists(
-        st.tuples(st.integers(0, 400), st.integers(-16_000, 16_000), st.integers(0, 400), uncertainties), max_size=30
-    ),
-    key_uncertainties=st.lists(uncertainties, min_size=4, max_size=4),
-    unknown_s=st.sampled_from([0, 1800, 20_000]),
-    known_at=st.lists(st.integers(-100, 100), max_size=4),
-)
-def test_day_by_day_finds_what_all_at_once_finds(
-    scheme: Scheme,
-    starts: list[tuple[int, int, int]],
-    picks: list[tuple[int, int, int, int]],
-    key_uncertainties: list[int],
-    unknown_s: int,
-    known_at: list[int],
-) -> None:
-    """Random key spans and sightings around midnights: slicing by day neither loses nor doubles."""
-    keys: list[TracingKey | None] = [
-        tracing(scheme, n, DAY_START_S + at * scheme.slot_s, per_day, span_s, key_uncertainties[n])
-        for n, (at, per_day, span_s) in enumerate(starts)
-    ]
-    known = [KnownId(bytes([200 + n]) * 12, DAY_START_S + at * 900, len(keys)) for n, at in enumerate(known_at)]
-    slots = [slot for index, key in enumerate(keys) if key is not None for slot in slots_of(index, key)]
-    slots += [Slot(one.rotating_id, one.slot_start_s, one.key_index) for one in known]
-    seen = []
-    for pick, shift_s, long_s, uncertainty_s in picks:
-        if slots:
-            slot = slots[pick % len(slots)]
-            first_s = slot.start_s + shift_s
-            seen.append(Seen(slot.rotating_id, first_s, first_s + long_s, uncertainty_s))
-    table, found = KeyTable(scheme, [*keys, None], known), []
-    tolerance = scheme.tolerance(Tolerance(unknown_s))
-    for day in table.days(tolerance.largest_s):
-        rows = [row for row, one in enumerate(seen) if one.first_s // DAY_S == day]
-        if rows:
-            _, sliced = columns([], [seen[row] for row in rows])
-            key_ids = table.slice(int(sliced.first_s.min()), int(sliced.last_s.max()), tolerance.largest_s)
-            matches = match(key_ids, sliced, tolerance, scheme.slot_s)
-            found += [
-                (rows[row], key, start)
-                for row, key, start in zip(*(column.tolist() for column in matches), strict=True)
-            ]
-    assert sorted(found) == oracle(slots, seen, unknown_s, scheme)
+# -- logs with chosen bytes --------------------------------------------------------------------------------------------
+def test_rows_that_share_half_of_a_case_id_are_no_candidates() -> None:
+    """Someone logs 20,000 IDs that begin like one of a case, and 20,000 that end like it."""
+    case = b"c" * 8 + b"d" * 8
+    near = [case[:8] + n.to_bytes(8, "big") for n in range(20_000)]
+    near += [n.to_bytes(8, "big") + case[8:] for n in range(20_000)]
+    key_ids, sightings = columns(
+        [Slot(case, DAY_START_S, 0)], [Seen(one, DAY_START_S, DAY_START_S) for one in [*near, case]]
+    )
+    assert candidates(key_ids, sightings, Tolerance(), BLUEZONE.slot_s).length.sum() == 1
+    assert [row for row, _, _ in rows_of(match([key_ids], 1, sightings, Tolerance(), BLUEZONE.slot_s))] == [40_000]
 
 
-def table_of(key: TracingKey, scheme: Scheme = BLUEZONE) -> KeyTable:
-    return KeyTable(scheme, [key])
+@from_both_sides
+@settings(max_examples=60, deadline=None)
+@given(slots=slot_lists, seen=seen_lists)
+def test_ids_whose_hashes_are_all_the_same_are_told_apart(ids: int, slots: list[Slot], seen: list[Seen]) -> None:
+    """The secret saves time; the answer does not rest on it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("kernel", "prefilter"):
+            patch.setattr(f"bztoken.matching.{module}.keyed", lambda hi, lo, secret: np.zeros(len(hi), dtype=np.uint64))
+        assert kernel(slots, seen, 1800, ids=ids) == oracle(slots, seen, 1800)
 
 
-def test_a_sighting_that_runs_into_the_first_slot_of_a_key_is_looked_for_the_day_before() -> None:
-    table = table_of(tracing(BLUEZONE, 7, DAY_START_S, 96, 0, UNKNOWN))
-    assert DAY_START_S // DAY_S - 1 in table.days(tolerance_s=0)
-    assert len(table.slice(DAY_START_S - 60, DAY_START_S, 0).hi) == 1
-    assert len(table.slice(DAY_START_S - 60, DAY_START_S - 1, 0).hi) == 0
+def repeated(rows: int, first_s: int, uncertainty_s: int) -> Sightings:
+    """One ID, all bytes zero, heard again and again."""
+    zeros = np.zeros(rows, dtype=np.int64)
+    at_s = np.full(rows, first_s, dtype=np.int64)
+    return Sightings(zeros, zeros, at_s, at_s, np.full(rows, uncertainty_s, dtype=np.int64))
 
 
-def test_day_keys_are_forgotten_once_time_has_passed_them() -> None:
-    table = table_of(tracing(BLUEZONE, 7, DAY_START_S, 96, 30 * DAY_S, UNKNOWN))
-    for day in table.days(1800):
-        table.slice(day * DAY_S, day * DAY_S + DAY_S - 1, 1800)
-        assert len(table._derived) <= 4
+def of_keys(keys: int, start_s: int, uncertainty_s: int) -> KeyIds:
+    """The same ID as if from so many keys."""
+    zeros = np.zeros(keys, dtype=np.int64)
+    fill = (np.full(keys, value, dtype=np.int64) for value in (start_s, uncertainty_s))
+    start, known = fill
+    return KeyIds(zeros, zeros, start, np.arange(keys, dtype=np.int64), known)
 
 
-def test_a_table_passes_over_keys_of_the_other_scheme() -> None:
-    keys = [tracing(scheme, 7, DAY_START_S, 96, DAY_S - 1, UNKNOWN) for scheme in (GAEN, BLUEZONE, GAEN)]
-    for scheme, indices in ((BLUEZONE, {1}), (GAEN, {0, 2})):
-        found = KeyTable(scheme, keys).slice(DAY_START_S, DAY_START_S + DAY_S - 1, 0)
-        assert set(found.key_index.tolist()) == indices
+def test_an_id_replayed_a_million_times_out_of_time_makes_no_candidates() -> None:
+    sightings = repeated(1_000_000, DAY_START_S + 6 * 3600, 0)
+    keys = of_keys(1000, DAY_START_S, 30)  # known clocks: 90 s are granted, not the largest tolerance
+    assert candidates(keys, sightings, Tolerance(), BLUEZONE.slot_s).length.sum() == 0
+    near = sightings._replace(first_s=sightings.first_s - 6 * 3600, last_s=sightings.last_s - 6 * 3600)
+    assert candidates(keys, near, Tolerance(), BLUEZONE.slot_s).length.sum() == 1_000_000_000
 
 
-def test_the_published_gaen_vector_is_derived() -> None:
-    """Exposure Notification, published test vector (tests/vectors/gaen.json has all of it)."""
-    key = TracingKey("gaen", bytes.fromhex("75c734c6dd1a782de7a965da5eb93125"), 2_642_976 * 600, 144, 2_643_119 * 600)
-    found = table_of(key, GAEN).slice(key.time_start_s, key.time_end_s, 0)
-    assert len(found.hi) == 144
-    assert halves([bytes.fromhex("8be6cd371c5c891604bfbe49df845096")])[0][0] == found.hi[0]
+@by_both_ways
+@from_both_sides
+def test_many_candidates_that_come_to_nothing_stay_within_a_block_of_memory(way: str, ids: int) -> None:
+    """9 million pairs of one ID that only the exact tolerance of each tells apart: one key's clock is unknown."""
+    sightings = repeated(3000, DAY_START_S + 900 + 1000, 0)
+    keys = of_keys(3000, DAY_START_S, 30)
+    keys.uncertainty_s[0] = UNKNOWN
+    assert candidates(keys, sightings, Tolerance(), BLUEZONE.slot_s).length.sum() == 9_000_000
+    tracemalloc.start()
+    try:
+        found = match_with(WAYS[way], [keys], ids, sightings, Tolerance(), BLUEZONE.slot_s)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert rows_of(found) == [(row, 0, DAY_START_S) for row in range(3000)]
+    assert peak_bytes < 64_000_000  # all pairs at once would be 16 columns of 72 MB
 
 
-@pytest.mark.parametrize("ahead_s", [0, 1, 600, -600, 3601, -7200, 5000])
-def test_a_gaen_key_of_a_token_is_derived_from_its_own_midnight_wherever_its_clock_put_that(ahead_s: int) -> None:
-    """registry/key_times moves the span to true time; the intervals stay those that the token counted."""
-    key = tracing(GAEN, 7, DAY_START_S - ahead_s, 144, DAY_S - 1, 30)
-    found = table_of(token_key(key), GAEN).slice(DAY_START_S - DAY_S, DAY_START_S + 2 * DAY_S, 7200)
-    first = gaen.rpi(gaen.rpi_key(key.key), DAY_START_S // 600, aes_ecb)
-    assert halves([first])[0][0] == found.hi[0]
-    assert abs(int(found.slot_start_s[0]) - (DAY_START_S - ahead_s)) <= 1
+def test_ids_are_let_go_block_by_block() -> None:
+    """Two million IDs of strangers, 40 bytes each, against a small log."""
+    rng = np.random.default_rng(7)
+
+    def strangers() -> Iterator[KeyIds]:
+        for _ in range(32):
+            hi, lo, key = rng.integers(-(2**63), 2**63, (3, 1 << 16))
+            start = np.full(1 << 16, DAY_START_S, dtype=np.int64)
+            yield KeyIds(hi, lo, start, key, start)
+
+    _, sightings = columns([], [Seen(one, DAY_START_S, DAY_START_S) for one in POOL])
+    tracemalloc.start()
+    try:
+        found = match_with(join_loops, strangers(), 1 << 21, sightings, Tolerance(), BLUEZONE.slot_s)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert rows_of(found) == []
+    assert peak_bytes < 16_000_000  # all IDs would be 84 MB
