@@ -37,6 +37,8 @@ def test_a_reader_that_keeps_the_log_is_told(home: Home, monkeypatch: pytest.Mon
     monkeypatch.setattr(connecting, "BUSY_TIMEOUT_S", 0.1)
     with open_registry(home) as registry, open_registry(home) as other, other.read() as session:
         session.execute(text("SELECT count(*) FROM tokens")).scalar()
+        with registry.write() as writing:
+            tokens.create(writing, "BZ-1", b"an uid..", "person", "virtual", 1)
         with pytest.raises(RegistryError, match="another program reads it"):
             registry.compact()
     with open_registry(home) as registry:

@@ -95,4 +95,5 @@ DIGESTS = {
     "registry-v1.sql": "8b410dfea76f95fc",
     "registry-v3.sql": "13c3a29fc07038b6",
     "registry-v4.sql": "1d6a8da4a9b16d6d",
+    "registry-v5.sql": "e942526fafcbf4cb",
 }

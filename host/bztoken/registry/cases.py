@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from bztoken.errors import CaseError
 from bztoken.formats.key_digest import digest_of
 from bztoken.formats.tracing_key import TracingKey
-from bztoken.registry import events, histories, key_times, labels, numbers
+from bztoken.registry import events, histories, key_times, labels, matched_days, numbers
 from bztoken.registry.key_rows import columns_of, key_of
 from bztoken.registry.logs import KIND_PHONE
 from bztoken.registry.models import Case, CaseId, CaseKey, Exposure, Log, PeerKey, Token
@@ -124,6 +124,7 @@ def end(session: Session, case: Case, now_s: int) -> None:
         raise CaseError("this case is withdrawn already: nothing was changed")
     for rows in (CaseKey, CaseId, PeerKey, Exposure):
         session.execute(delete(rows).where(rows.case_id == case.id))
+    matched_days.forget(session)
     case.state = STATE_WITHDRAWN
     case.ended_at_s, case.ended_by = now_s, events.by_now()
     _leave_history(session, case)

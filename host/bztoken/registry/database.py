@@ -7,6 +7,8 @@ the end or leaves nothing. A change of key that was interrupted is finished or u
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -35,12 +37,30 @@ _NOT_EMPTIED = (
 )
 
 
+@dataclass(frozen=True)
+class Place:
+    """A registry that somebody has open, for another process of the same program, which opens it to read."""
+
+    path: Path
+    key: bytes = field(repr=False)
+
+    def engine(self) -> Engine:
+        """A new one; nothing is opened yet."""
+        return encrypted_engine(self.path, self.key)
+
+
 class Registry:
     """An open registry; use as a context manager, or call close()."""
 
     def __init__(
-        self, engine: Engine, share: occupancy.Share | None = None, keeper: audit_head.Keeper | None = None
+        self,
+        engine: Engine,
+        share: occupancy.Share | None = None,
+        keeper: audit_head.Keeper | None = None,
+        place: Place | None = None,
     ) -> None:
+        """place: where it lies, for those who open it once more."""
+        self.place = place
         self._engine = engine
         self._share = share
         self._keeper = keeper
@@ -143,7 +163,9 @@ def open_registry(home: Home) -> Registry:
         engine.dispose()
         share.give_back()
         raise
-    return Registry(engine, share, audit_head.Keeper(home, home.registry_key()))
+    return Registry(
+        engine, share, audit_head.Keeper(home, home.registry_key()), Place(home.registry_path, home.registry_key())
+    )
 
 
 def upgrade_registry(home: Home) -> tuple[str, str]:

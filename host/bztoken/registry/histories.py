@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from bztoken.errors import FormatError, RegistryError
 from bztoken.formats.history import HistoryLine, digest_of, read_history
-from bztoken.registry import labels
+from bztoken.registry import labels, matched_days
 from bztoken.registry.logs import KIND_PHONE, by_digest
 from bztoken.registry.models import Exposure, FollowUp, Log, PeerKey, Sighting, Visit
 from bztoken.registry.pages import KIND_BLUEZONE
@@ -45,6 +45,7 @@ def forget(session: Session, log_id: int) -> None:
     """Delete what a phone's history said and what was found from it; the row of a phone that other cases' contacts are
     about stays, for they are to be told.
     """
+    matched_days.forget(session)
     for table in (Sighting, PeerKey, Visit):
         session.execute(delete(table).where(table.log_id == log_id))
     session.execute(delete(Exposure).where(or_(Exposure.log_id == log_id, Exposure.via_log_id == log_id)))

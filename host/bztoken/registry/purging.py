@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, CursorResult, and_, case, delete, func, or
 from sqlalchemy.orm import Session
 
 from bztoken.formats.key_digest import SAID_BYTES
-from bztoken.registry import audit, cases, numbers
+from bztoken.registry import audit, cases, matched_days, numbers
 from bztoken.registry.audit import Action, What
 from bztoken.registry.logs import KIND_PHONE
 from bztoken.registry.models import (
@@ -57,6 +57,7 @@ def encounters(session: Session, floors: Floors, now_s: int) -> Gone:
     Logs that are being read just now are left for the next time: their times may not be put right yet.
     """
     gone: Gone = Counter()
+    matched_days.forget(session)
     at_sites = select(Log.id).join(Token, Log.token_id == Token.id).where(Token.role == ROLE_SITE)
     reading = select(Sync.log_id).where(Sync.state == STATE_RUNNING, Sync.started_s > now_s - _BEING_READ_S)
 
@@ -126,6 +127,7 @@ def delete_case(session: Session, row: Case, now_s: int) -> Gone:
     """A case as if it had never been; nobody is told."""
     numbers.retire(session, Case, now_s)
     gone: Gone = Counter()
+    matched_days.forget(session)
     gone["exposures"] += _delete(session, Exposure, Exposure.case_id == row.id)
     gone += delete_follow_ups(session, FollowUp.case_id == row.id, now_s)
     for table in (PeerKey, CaseId, CaseKey):
@@ -153,6 +155,7 @@ def delete_follow_ups(session: Session, which: ColumnElement[bool], now_s: int) 
 def heard_by(session: Session, log_ids: Collection[int]) -> Gone:
     """Everything that these devices heard or released, whatever its age, and what was found through them."""
     gone: Gone = Counter()
+    matched_days.forget(session)
     for table in (Sighting, Page, PeerKey, Visit, ClockPoint, Sync):
         gone[table.__tablename__] += _delete(session, table, table.log_id.in_(log_ids))
     through = or_(Exposure.log_id.in_(log_ids), Exposure.via_log_id.in_(log_ids))

@@ -25,6 +25,7 @@ from bztoken.registry.models.tracing import (
     Exposure,
     FollowUp,
     FollowUpEvent,
+    MatchedDay,
     PeerKey,
     Visit,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "FollowUp",
     "FollowUpEvent",
     "Log",
+    "MatchedDay",
     "Operator",
     "Page",
     "PeerKey",

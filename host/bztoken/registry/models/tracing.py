@@ -142,6 +142,22 @@ class Batch(Base):
     visits: Mapped[int] = mapped_column(server_default="0", default=0)
 
 
+class MatchedDay(Base):
+    """What the matching of a UTC day (its number since 1970) found, kept until the batch is whole.
+
+    mark: of everything that it rests on; found: `matching.found` in bytes.
+    """
+
+    __tablename__ = "matched_days"
+    __table_args__ = (UniqueConstraint("day", name="uq_matched_days_day"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    day: Mapped[int]
+    mark: Mapped[bytes] = mapped_column(LargeBinary(32))
+    found: Mapped[bytes] = mapped_column(LargeBinary)
+    matched_at_s: Mapped[int] = mapped_column(BigInteger)
+
+
 class Exposure(Base):
     """A device near a case, or near an F1 of it, on one UTC day, as the latest batch sees it; RSSI is corrected by the
     board that heard it.
