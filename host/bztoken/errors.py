@@ -11,6 +11,8 @@ BztokenError
   NotAllowed         the operator's role does not allow it, or the password is wrong
   FollowUpError      a step with a contact cannot be recorded as asked
   ScoringError       a preset of the scoring is missing or wrong
+  LakeError          a lake of encounters cannot be read or written as asked
+  EngineError        the matching cannot run where it was asked to
   ReportError        a report cannot be made as asked
   LinkError          the cable, or the token at its end
     NotTrusted       a token of this registry that is not believed: revoked, wiped, or with a double
@@ -55,6 +57,10 @@ class FormatError(BztokenError):
         self.line = line
         self.problem = problem
 
+    def __reduce__(self) -> tuple[type["FormatError"], tuple[Path, int | None, str]]:
+        """It may come from another process."""
+        return FormatError, (self.path, self.line, self.problem)
+
 
 class CaseError(BztokenError):
     """A case cannot be recorded as asked."""
@@ -74,6 +80,14 @@ class FollowUpError(BztokenError):
 
 class ScoringError(BztokenError):
     """A preset of the scoring is missing or wrong."""
+
+
+class LakeError(BztokenError):
+    """A lake of encounters cannot be read or written as asked."""
+
+
+class EngineError(BztokenError):
+    """The matching cannot run where it was asked to: a package, Java or a cluster is missing."""
 
 
 class ReportError(BztokenError):

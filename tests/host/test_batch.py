@@ -15,6 +15,7 @@ from bztoken.formats.history import write_history
 from bztoken.formats.tracing_key import TracingKey
 from bztoken.matching.batch import BatchResult, run_batch
 from bztoken.matching.files import match_files
+from bztoken.matching.run import Done
 from bztoken.registry import tokens
 from bztoken.registry.database import Registry
 from bztoken.registry.exposures import count_everything, list_exposures
@@ -252,13 +253,16 @@ def test_an_empty_registry_makes_an_empty_batch(registry: Registry) -> None:
     assert run_batch(registry, lambda: 1) == BatchResult(0, 0, 0, 0, rule="bluezone 1")
 
 
-def test_progress_names_every_day_in_order(world: World) -> None:
+def test_progress_names_every_day_and_how_long_the_rest_takes(world: World) -> None:
     world.case("F0-1", [CaseKey(F0_KEY, START_S, 96, START_S + 3 * DAY_S)])
-    told: list[tuple[str, int, int]] = []
-    run_batch(world.registry, lambda: 1, progress=lambda *what: told.append(what))
-    assert [day for day, _, _ in told] == sorted({day for day, _, _ in told})
-    assert [done for _, done, _ in told] == list(range(1, told[0][2] + 1))
-    assert {"2020-08-08", "2020-08-09", "2020-08-10", "2020-08-11"} <= {day for day, _, _ in told}
+    world.phone("Phone", [line(START_S + day * DAY_S + 60, day_start_s=START_S + day * DAY_S) for day in range(3)])
+    told: list[Done] = []
+    run_batch(world.registry, lambda: 1, progress=told.append)
+    assert [done.day for done in told] == sorted({done.day for done in told})
+    assert [done.done for done in told] == list(range(1, told[0].total + 1))
+    assert {"2020-08-08", "2020-08-09", "2020-08-10", "2020-08-11"} <= {done.day for done in told}
+    left = {done.day: done.left_s for done in told}
+    assert left["2020-08-07"] is None and left["2020-08-08"] and left["2020-08-10"] == 0
 
 
 def test_the_same_history_is_added_once(world: World) -> None:

@@ -8,6 +8,7 @@ from tests.host.traced_world import TracedWorld, day_key
 from tests.program import Program
 
 from bztoken import scoring
+from bztoken.matching.run import Done
 from bztoken.registry import audit, cases, settings
 from bztoken.registry.models import AuditEntry, Batch, Case, Exposure, Sighting, Visit
 from bztoken.tracing import case_record
@@ -77,10 +78,10 @@ def test_a_case_that_is_withdrawn_while_a_batch_runs_does_not_come_back(world: T
     meets(world, "Hoa", day_key("other"), NOON_S)
     days: list[str] = []
 
-    def interfere(day: str, done: int, total: int) -> None:
+    def interfere(done: Done) -> None:
         if not days:
             withdraw(world, case_id)
-        days.append(day)
+        days.append(done.day)
 
     assert world.batch(progress=interfere).exposures == 1
     assert {row[0] for row in world.found()} == {"F0-2"}
@@ -94,8 +95,8 @@ def test_what_is_erased_in_every_try_never_comes_back(world: TracedWorld) -> Non
     meets(world, "Hoa", F0, NOON_S)
     erased = ["Minh", "Hoa"]
 
-    def interfere(day: str, done: int, total: int) -> None:
-        if done == total and erased:
+    def interfere(done: Done) -> None:
+        if done.done == done.total and erased:
             with world.registry.write() as session:
                 session.execute(delete(Sighting).where(Sighting.log_id == world.logs[erased.pop()]))
                 audit.record(session, audit.Action.ERASE, audit.What.PERSON, 6, 1)

@@ -6,8 +6,10 @@ from sqlalchemy import insert, select
 from tests.case_desk import active_case
 
 from bztoken.formats.tracing_key import SCHEME_BLUEZONE, SCHEME_GAEN, TracingKey
-from bztoken.matching.batch import BatchResult, Progress, run_batch
+from bztoken.matching.batch import BatchResult, run_batch
+from bztoken.matching.engines import Engine
 from bztoken.matching.rules import Preset
+from bztoken.matching.run import Progress
 from bztoken.registry import peer_keys, tokens
 from bztoken.registry.database import Registry
 from bztoken.registry.exposures import NamedExposure, list_exposures
@@ -105,9 +107,13 @@ class TracedWorld:
             peer_keys.store(session, log, purpose, case, keys, 4)
 
     def batch(
-        self, tolerance_s: int = 1800, preset: Preset | None = None, progress: Progress | None = None
+        self,
+        tolerance_s: int = 1800,
+        preset: Preset | None = None,
+        progress: Progress | None = None,
+        engine: Engine | None = None,
     ) -> BatchResult:
-        return run_batch(self.registry, lambda: START_S + 7 * DAY_S, tolerance_s, preset, progress)
+        return run_batch(self.registry, lambda: START_S + 7 * DAY_S, tolerance_s, preset, progress, engine)
 
     def named(self) -> list[NamedExposure]:
         with self.registry.read() as session:

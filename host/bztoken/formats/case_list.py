@@ -59,6 +59,19 @@ def expand_days(key: CaseKey) -> Iterator[KeyDay]:
         start_s += key.slots_per_day * SLOT_S
 
 
+def whole_key(key: CaseKey) -> TracingKey:
+    """An entry as the one tracing key that its chain is."""
+    return TracingKey(
+        SCHEME_BLUEZONE,
+        key.day_key,
+        key.time_start_s,
+        key.slots_per_day,
+        key.time_end_s,
+        key.tx_power_dbm,
+        key.uncertainty_s,
+    )
+
+
 def day_keys(key: CaseKey) -> Iterator[TracingKey]:
     """An entry as one tracing key a day: what publishes or matches a day then holds no other day's key."""
     for day in expand_days(key):

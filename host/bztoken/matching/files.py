@@ -11,10 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from bztoken import scoring
-from bztoken.formats.case_list import CaseKey, read_case_list
+from bztoken.formats.case_list import CaseKey, read_case_list, whole_key
 from bztoken.formats.history import read_history
-from bztoken.formats.tracing_key import SCHEME_BLUEZONE, TracingKey
-from bztoken.matching.day import NO_AEM, TX_POWER_UNTOLD, DayColumns, day_text, score_day
+from bztoken.matching.day import NO_AEM, TX_POWER_UNTOLD, DayColumns, HeldSlice, day_text, score_day
 from bztoken.matching.kernel import halves
 from bztoken.matching.peers import Entry, Kind, Owner, Peers
 from bztoken.matching.rules import Preset, Score
@@ -43,7 +42,7 @@ class FileMatch(NamedTuple):
 def match_files(cases_path: Path, history_path: Path, tolerance_s: int, preset: Preset | None = None) -> FileMatch:
     """Exposures in order of day and case; preset: None for Bluezone's. Raises FormatError or OSError."""
     preset = preset or scoring.load(scoring.DEFAULT)
-    peers = Peers([_entry(number, key) for number, key in enumerate(read_case_list(cases_path), 1)])
+    peers = Peers.of([_entry(number, key) for number, key in enumerate(read_case_list(cases_path), 1)])
     history, tolerance = _load(history_path), Tolerance(tolerance_s)
     exposures: list[FileExposure] = []
     sightings = 0
@@ -51,7 +50,8 @@ def match_files(cases_path: Path, history_path: Path, tolerance_s: int, preset: 
         low, high = np.searchsorted(history.seen_s, (day * DAY_S, (day + 1) * DAY_S))
         if low == high:
             continue
-        found = score_day(peers, _columns(history, int(low), int(high), preset.window_s), tolerance, preset)
+        columns = _columns(history, int(low), int(high), preset.window_s)
+        found = score_day(peers, HeldSlice(columns), tolerance, preset)
         sightings += found.sightings
         exposures += [
             FileExposure(peers.owners[owner].case_id, day_text(day), scored)
@@ -62,8 +62,7 @@ def match_files(cases_path: Path, history_path: Path, tolerance_s: int, preset: 
 
 def _entry(number: int, key: CaseKey) -> Entry:
     """Each entry of a list is taken for a case of its own."""
-    tracing = TracingKey(SCHEME_BLUEZONE, key.day_key, key.time_start_s, key.slots_per_day, key.time_end_s)
-    return Entry(Owner(Kind.CASE, number, 0), tracing)
+    return Entry(Owner(Kind.CASE, number, 0), whole_key(key))
 
 
 class _History(NamedTuple):

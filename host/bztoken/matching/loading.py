@@ -1,44 +1,22 @@
-"""Reads from the registry what a batch needs: whose keys there are, who carried which device, a day's sightings."""
+"""Reads from the registry whose keys there are and who carried which device. Sightings: `registry_source`."""
 
 from collections import defaultdict
 from datetime import date
-from functools import cache
-from typing import NamedTuple
 
-import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bztoken.matching.bearers import Bearers, Hand
-from bztoken.matching.day import NO_AEM, TX_POWER_UNTOLD, DayColumns, empty_columns
-from bztoken.matching.kernel import halves
 from bztoken.matching.key_table import KnownId
 from bztoken.matching.peers import CaseFacts, Entry, Kind, Owner, Peers
 from bztoken.matching.schemes import token_key
-from bztoken.matching.tolerance import UNKNOWN, Int64s
 from bztoken.registry import cases, peer_keys
-from bztoken.registry.models import Case, Log, Sighting, Token, TokenIssue
-from bztoken.registry.pages import KIND_GAEN
+from bztoken.registry.models import Case, Log, Token, TokenIssue
 from bztoken.registry.tokens import ROLE_SITE
-from bztoken.scoring.board_offsets import offset_db
 from bztoken.tracing.infectious_window import Window
 from bzwire.bluezone import DAY_S
 
-_ROWS_AT_ONCE = 50_000
 _EPOCH = date(1970, 1, 1)
-_Row = tuple[bytes, int, int, int, int, int, int, int, int, int, bool, int | None, int | None, str, bytes | None]
-
-
-class Offsets(NamedTuple):
-    """By log, what to add to the RSSI that its board hears; logs of phones are not in it."""
-
-    by_log_db: dict[int, int]
-
-    def of(self, log_id: Int64s) -> Int64s:
-        """A column of them."""
-        logs, place = np.unique(log_id, return_inverse=True)
-        offsets = [self.by_log_db.get(log, 0) for log in logs.tolist()]
-        return np.array(offsets, dtype=np.int64)[place]
 
 
 def load_peers(session: Session) -> Peers:
@@ -62,7 +40,7 @@ def load_peers(session: Session) -> Peers:
             places[case_id] = len(entries)
             entries.append(Entry(Owner(Kind.CASE, case_id, 0), None))
         known.append(KnownId(rotating_id, slot_start_s, places[case_id]))
-    return Peers(entries, known, facts, load_bearers(session))
+    return Peers.of(entries, known, facts, load_bearers(session))
 
 
 def _facts(session: Session) -> dict[int, CaseFacts]:
@@ -99,53 +77,3 @@ def load_bearers(session: Session) -> Bearers:
         hands[log_id].append(Hand(0, None, person_id, None))
     site_logs = session.scalars(select(Log.id).join(Token, Token.id == Log.token_id).where(Token.role == ROLE_SITE))
     return Bearers(hands, frozenset(site_logs))
-
-
-def load_offsets(session: Session) -> Offsets:
-    """Of every token's board, as its file says."""
-    rows = session.execute(select(Log.id, Token.board).join(Token, Token.id == Log.token_id))
-    of_board = cache(offset_db)
-    return Offsets({log_id: of_board(board) for log_id, board in rows})
-
-
-def load_day(session: Session, day: int, offsets: Offsets) -> DayColumns:
-    """The columns of one day in order of time; rows are turned into columns in pieces to keep memory small."""
-    rows = session.execute(
-        select(
-            Sighting.rotating_id,
-            Sighting.first_s,
-            Sighting.last_s,
-            Sighting.log_id,
-            Sighting.window_start_s,
-            Sighting.packets,
-            Sighting.scans,
-            Sighting.scan_period_s,
-            Sighting.rssi_max_dbm,
-            Sighting.rssi_mean_dbm,
-            Sighting.stale,
-            Sighting.tx_power_dbm,
-            Sighting.uncertainty_s,
-            Sighting.kind,
-            Sighting.aem,
-        )
-        .where(Sighting.first_s >= day * DAY_S, Sighting.first_s < (day + 1) * DAY_S)
-        .order_by(Sighting.first_s, Sighting.id)
-        .execution_options(yield_per=_ROWS_AT_ONCE)
-    )
-    parts = [_columns([tuple(row) for row in part], offsets) for part in rows.partitions()]
-    if not parts:
-        return empty_columns()
-    return DayColumns(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
-
-
-def _columns(rows: list[_Row], offsets: Offsets) -> DayColumns:
-    hi, lo = halves([row[0] for row in rows])
-    numbers = np.array([row[1:11] for row in rows], dtype=np.int64)
-    last = (
-        [TX_POWER_UNTOLD if row[11] is None else row[11] for row in rows],
-        [UNKNOWN if row[12] is None else row[12] for row in rows],
-        [row[13] == KIND_GAEN for row in rows],
-        [NO_AEM if row[14] is None else int.from_bytes(row[14], "big") for row in rows],
-    )
-    rest = (np.array(column, dtype=np.int64) for column in last)
-    return DayColumns(*(hi, lo, *numbers.T, *rest, offsets.of(numbers[:, 2])))

@@ -1,15 +1,16 @@
 """Whose IDs a batch looks for: keys of cases, of their F1s and of sites, each with its owner. Rows in, no registry."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bztoken.formats.tracing_key import TracingKey
 from bztoken.matching.bearers import Bearers
+from bztoken.matching.key_columns import KeyColumns
 from bztoken.matching.key_table import KeyTable, KnownId
 from bztoken.matching.schemes import BLUEZONE, SCHEMES, Scheme
 from bztoken.matching.tolerance import Int64s, Tolerance
@@ -62,47 +63,66 @@ NO_FACTS = CaseFacts()
 
 @dataclass(frozen=True)
 class Peers:
-    """Entries, in the order that a key's index means; IDs of phones; facts of cases; who carried which device."""
+    """Keys in the order that a key's index means (`keys.at`: None where only single IDs are known, which `known`
+    names), for each the place of its owner in `owners`; facts of cases; who carried which device.
+    """
 
-    entries: Sequence[Entry]
+    keys: KeyColumns
+    owners: Sequence[Owner]
+    owner_of_key: Int64s
     known: Sequence[KnownId] = ()
     facts: Mapping[int, CaseFacts] = field(default_factory=dict)
     bearers: Bearers = field(default_factory=Bearers)
 
-    @cached_property
-    def owners(self) -> list[Owner]:
-        """Each once."""
-        return list(dict.fromkeys(entry.owner for entry in self.entries))
-
-    @cached_property
-    def owner_of_entry(self) -> Int64s:
-        """For each entry the place of its owner in `owners`."""
-        places = {owner: place for place, owner in enumerate(self.owners)}
-        return np.array([places[entry.owner] for entry in self.entries], dtype=np.int64)
+    @classmethod
+    def of(
+        cls,
+        entries: Sequence[Entry],
+        known: Sequence[KnownId] = (),
+        facts: Mapping[int, CaseFacts] | None = None,
+        bearers: Bearers | None = None,
+    ) -> "Peers":
+        """Of entries that are objects."""
+        places: dict[Owner, int] = {}
+        owner_of_key = [places.setdefault(entry.owner, len(places)) for entry in entries]
+        return cls(
+            KeyColumns.of([entry.key for entry in entries]),
+            list(places),
+            np.array(owner_of_key, dtype=np.int64),
+            known,
+            {} if facts is None else facts,
+            Bearers() if bearers is None else bearers,
+        )
 
     @cached_property
     def until_s(self) -> Int64s:
-        """For each entry the second from which sightings do not count."""
-        published = [self.facts_of(entry.owner).published_s for entry in self.entries]
-        return np.array([NEVER_S if at_s is None else at_s for at_s in published], dtype=np.int64)
+        """For each key the second from which sightings do not count."""
+        published = [self.facts_of(owner).published_s for owner in self.owners]
+        return self._by_key([NEVER_S if at_s is None else at_s for at_s in published])
 
     @cached_property
     def from_s(self) -> Int64s:
-        """For each entry the first second of its case's infectious window: what ended before does not count."""
-        windows = [self.facts_of(entry.owner).window_s for entry in self.entries]
-        return np.array([0 if window is None else window[0] for window in windows], dtype=np.int64)
+        """For each key the first second of its case's infectious window: what ended before does not count."""
+        windows = [self.facts_of(owner).window_s for owner in self.owners]
+        return self._by_key([0 if window is None else window[0] for window in windows])
 
     @cached_property
     def to_s(self) -> Int64s:
-        """For each entry the second after that window: what began then or later does not count."""
-        windows = [self.facts_of(entry.owner).window_s for entry in self.entries]
-        return np.array([NEVER_S if window is None else window[1] for window in windows], dtype=np.int64)
+        """For each key the second after that window: what began then or later does not count."""
+        windows = [self.facts_of(owner).window_s for owner in self.owners]
+        return self._by_key([NEVER_S if window is None else window[1] for window in windows])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without what was worked out from them: whoever unpickles them does that anew."""
+        return Peers, tuple(getattr(self, one.name) for one in fields(self))
+
+    def _by_key(self, of_owners: list[int]) -> Int64s:
+        return np.array(of_owners, dtype=np.int64)[self.owner_of_key]
 
     @cached_property
     def tables(self) -> dict[Scheme, KeyTable]:
         """One of each scheme. What phones told of their own IDs is Bluezone's."""
-        keys = [entry.key for entry in self.entries]
-        return {scheme: KeyTable(scheme, keys, self.known if scheme is BLUEZONE else ()) for scheme in SCHEMES}
+        return {scheme: KeyTable(scheme, self.keys, self.known if scheme is BLUEZONE else ()) for scheme in SCHEMES}
 
     def days(self, tolerance: Tolerance) -> list[int]:
         """Numbers of the UTC days in which anything can be found."""
@@ -110,6 +130,16 @@ class Peers:
             day for scheme, table in self.tables.items() for day in table.days(scheme.tolerance(tolerance).largest_s)
         }
         return sorted(found)
+
+    @cached_property
+    def _made(self) -> dict[int, TracingKey | None]:
+        return {}
+
+    def key(self, index: int) -> TracingKey | None:
+        """One of them as an object, made once: many sightings are of the same key."""
+        if index not in self._made:
+            self._made[index] = self.keys.at(index)
+        return self._made[index]
 
     def facts_of(self, owner: Owner) -> CaseFacts:
         """Of a case itself; a contact and a site have none."""
@@ -135,14 +165,17 @@ class Peers:
 
     def report_type(self, index: int) -> int | None:
         """As the key says, else as the case does."""
-        entry = self.entries[index]
-        told = None if entry.key is None else entry.key.report_type
-        return self.facts_of(entry.owner).report_type if told is None else told
+        key = self.key(index)
+        told = None if key is None else key.report_type
+        return self._facts_at(index).report_type if told is None else told
 
     def days_since_onset(self, index: int, at_s: int) -> int | None:
         """As the key says, else from the case's onset to the day of the sighting."""
-        entry = self.entries[index]
-        if entry.key is not None and entry.key.days_since_onset is not None:
-            return entry.key.days_since_onset
-        onset_day = self.facts_of(entry.owner).onset_day
+        key = self.key(index)
+        if key is not None and key.days_since_onset is not None:
+            return key.days_since_onset
+        onset_day = self._facts_at(index).onset_day
         return None if onset_day is None else day_of(at_s) - onset_day
+
+    def _facts_at(self, index: int) -> CaseFacts:
+        return self.facts_of(self.owners[int(self.owner_of_key[index])])
