@@ -5,11 +5,12 @@ is one transaction, so an import that was killed goes on where it stopped, and a
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -89,7 +90,7 @@ class Imported:
 
 
 @dataclass(frozen=True)
-class _Verified:
+class Verified:
     """A bundle that is whole and signed by a courier of this registry. digests: of its sections."""
 
     courier_id: int
@@ -108,17 +109,59 @@ class Inspected:
     signature: bool | None
 
 
+class _Undone(Exception):
+    """Ends the transaction of a rehearsal."""
+
+
+class _Writable(Protocol):
+    """What a section needs of a registry."""
+
+    def write(self) -> AbstractContextManager[Session]:
+        """A transaction."""
+
+
+class _Inside:
+    """Transactions inside another one, which are undone with it."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """All of it or nothing."""
+        with self._session.begin_nested():
+            yield self._session
+
+
 def import_bundle(home: Home, path: Path, progress: Progress) -> Imported:
     """Raises FormatError, HomeError, RegistryError or OSError; a bundle that is not right leaves nothing behind."""
     master_key = home.master_key()
     with open_registry(home) as registry, path.open("rb") as file:
-        verified = _verify(registry, path, file, progress)
-        result = Imported(verified.counts)
-        for number, section in enumerate(BundleReader(path, file).sections()):
-            if verified.digests[number : number + 1] != [section.digest]:
-                raise FormatError(path, None, "the file changed while it was read: import it again")
-            _Section(registry, master_key, verified.courier_id, result).take(section)
-            progress("Importing", result.pages_new + result.pages_known, verified.counts.pages)
+        verified = verify(registry, path, file, progress)
+        return _take_all(registry, master_key, BundleReader(path, file), verified, progress)
+
+
+@contextmanager
+def rehearsed(
+    registry: Registry, master_key: bytes, reader: BundleReader, verified: Verified, progress: Progress
+) -> Iterator[tuple[Session, Imported]]:
+    """The registry as an import would leave it, to be read; at the end nothing of it stays. Nobody else can write
+    meanwhile. Raises as `import_bundle` does.
+    """
+    with suppress(_Undone), registry.write() as session:
+        yield session, _take_all(_Inside(session), master_key, reader, verified, progress)
+        raise _Undone
+
+
+def _take_all(
+    registry: _Writable, master_key: bytes, reader: BundleReader, verified: Verified, progress: Progress
+) -> Imported:
+    result = Imported(verified.counts)
+    for number, section in enumerate(reader.sections()):
+        if verified.digests[number : number + 1] != [section.digest]:
+            raise FormatError(reader.path, None, "the file changed while it was read: import it again")
+        _Section(registry, master_key, verified.courier_id, result).take(section)
+        progress("Importing", result.pages_new + result.pages_known, verified.counts.pages)
     return result
 
 
@@ -134,7 +177,8 @@ def inspect_bundle(path: Path, public_key_of: Callable[[bytes], bytes | None]) -
 
 
 # -- first reading -----------------------------------------------------------------------------------------------------
-def _verify(registry: Registry, path: Path, file: BinaryIO, progress: Progress) -> _Verified:
+def verify(registry: Registry, path: Path, file: BinaryIO, progress: Progress) -> Verified:
+    """Read all of it. Raises FormatError or RegistryError for one that must not be taken."""
     reader = BundleReader(path, file)
     with registry.read() as session:
         courier = _require_courier(session, reader.header)
@@ -146,7 +190,7 @@ def _verify(registry: Registry, path: Path, file: BinaryIO, progress: Progress) 
         reader.require_signature(courier.public_key)
         if any(tokens.by_uid(session, uid) is None for uid in uids):
             raise RegistryError("the bundle holds a token that this registry does not know: nothing was stored")
-        return _Verified(courier.id, reader.counts, digests)
+        return Verified(courier.id, reader.counts, digests)
 
 
 def _require_courier(session: Session, header: Header) -> Courier:
@@ -170,7 +214,7 @@ def _require_courier(session: Session, header: Header) -> Courier:
 class _Section:
     """Stores one section, all of it or nothing."""
 
-    def __init__(self, registry: Registry, master_key: bytes, courier_id: int, result: Imported) -> None:
+    def __init__(self, registry: _Writable, master_key: bytes, courier_id: int, result: Imported) -> None:
         self._registry = registry
         self._master_key = master_key
         self._courier_id = courier_id

@@ -109,12 +109,12 @@ class BundleWriter:
 class BundleReader:
     """Reads one bundle from an open file, from its beginning. `header` is there at once, `sections` give the rest.
 
-    Every method raises FormatError for a file that is no whole bundle; what the signature is worth, only
+    Every method raises FormatError for a file, `path`, that is no whole bundle; what the signature is worth, only
     `require_signature` tells, after the last section.
     """
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
-        self._path = path
+        self.path = path
         self._file = file
         self._hash = hashlib.sha256()
         self._signed = b""
@@ -149,7 +149,7 @@ class BundleReader:
 
     # -- items ---------------------------------------------------------------------------------------------------------
     def _wrong(self, problem: str) -> FormatError:
-        return FormatError(self._path, None, problem)
+        return FormatError(self.path, None, problem)
 
     def _damaged(self) -> FormatError:
         return self._wrong("the bundle is damaged: copy it again from the courier's computer, nothing was stored")
