@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 from bztoken.errors import PrintError
@@ -19,6 +20,12 @@ def require_writable(path: Path) -> None:
         beside.unlink()
     except OSError as error:
         raise _not_writable(path, error) from error
+
+
+def require_unread(path: Path, read: Iterable[Path]) -> None:
+    """Raises PrintError when a file to be written is one of those that are read, by whatever name."""
+    if path.exists() and any(other.exists() and path.samefile(other) for other in read):
+        raise PrintError(f"{path} is read here, so it cannot be written: nothing was changed, name another file")
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -1,43 +1,121 @@
-"""`bztoken match`: who was near a case, over the whole registry or between two loose files."""
+"""`bztoken match`: who was near a case, over the registry, over a lake of many clinics, or between two loose files."""
 
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from bztoken.cli import match_lake
+from bztoken.cli.match_lake import Asked
 from bztoken.cli.output import answer, answer_json, answer_table, say
 from bztoken.cli.purge import purge_when_due
 from bztoken.cli.registry import AsJson
 from bztoken.home import Home
-from bztoken.matching.batch import BatchResult, run_batch
+from bztoken.matching.batch import run_batch
+from bztoken.matching.engines.local import LocalEngine
 from bztoken.matching.files import FileExposure, match_files
-from bztoken.matching.tolerance import CAP_S, DEFAULT_TOLERANCE_S
+from bztoken.matching.run import Done
+from bztoken.matching.tolerance import DEFAULT_TOLERANCE_S
 from bztoken.registry.database import open_registry
+
+_LONGEST_TOLERANCE_MIN = 1440  # a day: with more, an ID that is replayed the day after would be a meeting
+
+
+class EngineName(StrEnum):
+    """Where the matching runs."""
+
+    LOCAL = match_lake.LOCAL
+    SPARK = match_lake.SPARK
 
 
 def match(
     ctx: typer.Context,
-    case_list: Annotated[Path | None, typer.Option("--cases", help="Case list; needs --history, no registry.")] = None,
-    history: Annotated[Path | None, typer.Option("--history", help="Contact history of a phone.")] = None,
+    cases: Annotated[
+        list[Path] | None,
+        typer.Option("--cases", help="Case list, or with --lake also a GAEN export; may be given several times."),
+    ] = None,
+    history: Annotated[
+        Path | None, typer.Option("--history", help="Contact history of a phone, matched with one --cases.")
+    ] = None,
+    lake: Annotated[
+        Path | None, typer.Option("--lake", help="Folder of `bztoken lake`, in place of the registry's sightings.")
+    ] = None,
     tolerance_min: Annotated[
         int,
         typer.Option(
-            "--tolerance-min", min=0, max=1440, help="Minutes that clocks of which nothing is known may differ."
+            "--tolerance-min",
+            min=0,
+            max=_LONGEST_TOLERANCE_MIN,
+            help="Minutes that clocks of which nothing is known may differ.",
         ),
     ] = DEFAULT_TOLERANCE_S // 60,
+    engine: Annotated[
+        EngineName, typer.Option("--engine", help="This computer, or with --lake a Spark cluster.")
+    ] = EngineName.LOCAL,
+    master: Annotated[
+        str | None, typer.Option("--master", help="Spark's address, for example spark://host:7077.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, max=256, help="Processes here; by default as many as help.")
+    ] = None,
+    public_key: Annotated[
+        Path | None, typer.Option("--public-key", help="PEM of whoever must have signed the exports.")
+    ] = None,
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="Take exports without a check of who signed.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="With --lake: CSV of all exposures to write.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Find who was near a case.
 
-    In the registry, or in one history (--cases and --history).
+    In the registry; in a lake of many clinics (--lake), for the keys of the registry or of files (--cases); or in
+    one history (--cases and --history). A batch that was stopped goes on with the day it had come to.
     """
-    if (case_list is None) != (history is None):
-        raise typer.BadParameter("--cases and --history go together; give both, or neither to match the registry")
-    if case_list is not None and history is not None:
-        _match_files(case_list, history, tolerance_min * 60, as_json)
+    files = cases or []
+    _require_fitting(files, history, lake, engine, master, workers, out, public_key is not None or unverified)
+    tolerance_s = tolerance_min * 60
+    home: Home = ctx.obj
+    if lake is not None:
+        asked = Asked(
+            lake, files, public_key, unverified, tolerance_s, engine, master or "local[*]", workers, out, as_json
+        )
+        match_lake.match_lake(home, asked, _progress)
+    elif history is not None:
+        _match_files(files[0], history, tolerance_s, as_json)
     else:
-        _match_registry(ctx.obj, tolerance_min * 60, as_json)
+        _match_registry(home, tolerance_s, workers, as_json)
+
+
+def _require_fitting(
+    cases: list[Path],
+    history: Path | None,
+    lake: Path | None,
+    engine: EngineName,
+    master: str | None,
+    workers: int | None,
+    out: Path | None,
+    about_exports: bool,
+) -> None:
+    """Raises a usage error for options of which one would be passed over in silence."""
+    if lake is None and (len(cases) == 1) != (history is not None):
+        raise typer.BadParameter(
+            "--cases and --history go together, one of each; give neither to match the registry, or --lake DIR"
+        )
+    if lake is not None and history is not None:
+        raise typer.BadParameter("--history is a source of its own: leave it or --lake out")
+    if lake is None and (engine is EngineName.SPARK or out is not None or about_exports or len(cases) > 1):
+        raise typer.BadParameter(
+            "--engine spark, --out, --public-key, --unverified and several --cases go with --lake DIR"
+        )
+    if master is not None and engine is not EngineName.SPARK:
+        raise typer.BadParameter("--master is Spark's: give --engine spark, too, or leave it out")
+    if workers is not None and (engine is EngineName.SPARK or history is not None):
+        raise typer.BadParameter("--workers are processes of this computer: leave it out here")
+    if about_exports and not cases:
+        raise typer.BadParameter("only an export in --cases has a signature: give one, or leave that option out")
 
 
 def _match_files(case_list: Path, history: Path, tolerance_s: int, as_json: bool) -> None:
@@ -67,11 +145,12 @@ def _nobody(lines: int) -> str:
     return f"None of {lines} contacts was with a case of the list."
 
 
-def _match_registry(home: Home, tolerance_s: int, as_json: bool) -> None:
+def _match_registry(home: Home, tolerance_s: int, workers: int | None, as_json: bool) -> None:
     home.require_clinic()
     with open_registry(home) as registry:
         purge_when_due(registry)
-        result = run_batch(registry, lambda: int(time.time()), tolerance_s, progress=_progress)
+        engine = LocalEngine(workers)
+        result = run_batch(registry, lambda: int(time.time()), tolerance_s, progress=_progress, engine=engine)
     if as_json:
         answer_json(result._asdict())
         return
@@ -85,29 +164,18 @@ def _match_registry(home: Home, tolerance_s: int, as_json: bool) -> None:
         answer(
             f"Visits to places with a token: {result.visits}. `bztoken visits list` shows those that matter to a case."
         )
-    for sentence in _about_clocks(result, tolerance_s):
+    for sentence in match_lake.about_clocks(result.unknown_clocks, result.bad_clocks, tolerance_s):
         answer(sentence)
 
 
-def _about_clocks(result: BatchResult, tolerance_s: int) -> list[str]:
-    """What the times of these sightings are worth, where it is less than usual."""
-    found = []
-    if result.unknown_clocks:
-        found.append(
-            f"{result.unknown_clocks} of the sightings are by tokens of whose clock nothing is known: they count up to "
-            f"{tolerance_s // 60} minutes off. Sync these tokens to know more."
-        )
-    if result.bad_clocks:
-        found.append(
-            f"{result.bad_clocks} of the sightings are by tokens whose clock may have been more than "
-            f"{tolerance_s // 60} minutes off: they count up to {max(CAP_S, tolerance_s) // 3600} hours off, so ask "
-            "these people whether the time can be right."
-        )
-    return found
+def _progress(done: Done) -> None:
+    left = "" if done.left_s is None or done.done == done.total else f", about {_time(done.left_s)} left"
+    before = " before, and nothing of it changed" if done.kept else ""
+    say(f"matched {done.day}{before} ({done.done} of {done.total} days{left})")
 
 
-def _progress(day: str, done: int, total: int) -> None:
-    say(f"matched {day} ({done} of {total} days)")
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def _document(exposure: FileExposure) -> dict[str, object]:

@@ -1,17 +1,14 @@
-"""The list of a batch for people with a spreadsheet: CSV that Excel reads as UTF-8, without numbers of ours or keys.
-
-A cell that a spreadsheet would take for a formula gets an apostrophe before it, which the spreadsheet does not show.
-"""
+"""The list of a batch for people with a spreadsheet: CSV that Excel reads as UTF-8, without numbers of ours or keys."""
 
 import csv
 import io
 from collections.abc import Iterable
 from datetime import datetime, tzinfo
 
+from bztoken.formats.spreadsheet import plain
 from bztoken.registry.provision_batches import BatchToken
 
 COLUMNS = ("number", "label", "role", "place", "board", "firmware", "profile", "scheme", "provisioned at")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _ENCODING = "utf-8-sig"  # with the mark by which Excel knows UTF-8
 
 
@@ -23,9 +20,5 @@ def batch_csv(found: Iterable[BatchToken], zone: tzinfo) -> bytes:
     for token in found:
         at = datetime.fromtimestamp(token.provisioned_s, zone).isoformat()
         told = (token.label, token.role, token.place, token.board, token.firmware, token.profile, token.scheme, at)
-        writer.writerow((token.number, *(_plain(cell) for cell in told)))
+        writer.writerow((token.number, *(plain(cell) for cell in told)))
     return text.getvalue().encode(_ENCODING)
-
-
-def _plain(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell

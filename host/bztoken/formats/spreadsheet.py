@@ -13,6 +13,7 @@ from bztoken.errors import FormatError
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 _SEPARATORS = ",;\t"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Row(NamedTuple):
@@ -37,10 +38,10 @@ def read_rows(path: Path, wanted: Collection[str], needs: Heading) -> list[Row]:
     """
     text = _text(path)
     first = text.partition("\n")[0]
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=max(_SEPARATORS, key=first.count), strict=True)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator_of(first), strict=True)
     try:
         heading = next(rows, [])
-        columns = _columns(path, heading, wanted, needs)
+        columns = columns_of(path, heading, wanted, needs)
         found = []
         for row in rows:
             if any(cell.strip() for cell in row[len(heading) :]):
@@ -72,11 +73,21 @@ def _text(path: Path) -> str:
         raise FormatError(path, None, "the file is not in UTF-8: save it as `CSV UTF-8`") from None
 
 
-def _columns(path: Path, heading: Sequence[str], wanted: Collection[str], needs: Heading) -> dict[str, int]:
-    """Where the wanted columns are."""
+def separator_of(first_line: str) -> str:
+    """Comma, semicolon or tab: what the first line has most of."""
+    return max(_SEPARATORS, key=first_line.count)
+
+
+def columns_of(path: Path, heading: Sequence[str], wanted: Collection[str], needs: Heading) -> dict[str, int]:
+    """Where the wanted columns are. Raises FormatError for a first line without the needed ones, or with one twice."""
     names = [cell.strip().lower() for cell in heading]
     if not needs.needed <= set(names) or (needs.one_of and not needs.one_of & set(names)):
         raise FormatError(path, 1, f"the first line names the columns: it needs {needs.says}")
     if any(names.count(name) > 1 for name in wanted):
         raise FormatError(path, 1, "a column is there twice: delete one")
     return {name: names.index(name) for name in wanted if name in names}
+
+
+def plain(cell: str) -> str:
+    """For a cell that is written: one that a spreadsheet would take for a formula gets an apostrophe before it."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell

@@ -8,9 +8,9 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
+from bztoken.formats.spreadsheet import plain
 from bztoken.report.rollout_tables import Cell, Form, Tables
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _ENCODING = "utf-8-sig"  # with the mark by which Excel knows UTF-8
 
 
@@ -25,7 +25,7 @@ def rollout_csv(report: Tables) -> bytes:
     for table in report.units:
         for row in table.rows:
             writer.writerow(
-                [table.title, _plain(str(row[0])), *_cells(report, table.key, row), *[""] * len(report.cases)]
+                [table.title, plain(str(row[0])), *_cells(report, table.key, row), *[""] * len(report.cases)]
             )
     facts = [_whole(fact.value, fact.form) for fact in report.cases]
     writer.writerow([report.words.text["total"], "", *_total(report), *facts])
@@ -55,10 +55,5 @@ def _whole(cell: Cell, form: Form) -> str:
     if cell is None:
         return ""
     if isinstance(cell, str):
-        return _plain(cell)
+        return plain(cell)
     return str(round(cell * 100 if form is Form.SHARE else cell))
-
-
-def _plain(cell: str) -> str:
-    """A cell that a spreadsheet would take for a formula gets an apostrophe before it."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell

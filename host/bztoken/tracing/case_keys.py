@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from bztoken.errors import CaseError, FormatError
-from bztoken.formats.case_list import day_keys, read_case_list
+from bztoken.formats.case_list import CaseKey, day_keys, read_case_list
 from bztoken.formats.export_signature import Verdict
 from bztoken.formats.gaen_export import GaenExport, GaenKey, read_export
 from bztoken.formats.history import read_history
@@ -42,19 +42,32 @@ class Gathered:
 
 def of_list(path: Path, window: Window, now_s: int) -> Gathered:
     """A Bluezone case list, day by day. Raises FormatError, CaseError when no key is within the window, or OSError."""
-    found = []
-    for number, entry in enumerate(read_case_list(path), 1):
+    found = [key for entry in read_past_list(path, now_s) for key in day_keys(entry)]
+    return _limited(cases.SOURCE_LIST, found, window, now_s)
+
+
+def read_past_list(path: Path, now_s: int) -> list[CaseKey]:
+    """The entries of a case list, none of them of the future. Raises FormatError or OSError."""
+    entries = read_case_list(path)
+    for number, entry in enumerate(entries, 1):
         if entry.time_start_s > now_s or entry.time_end_s >= _day_end_s(now_s):
             raise FormatError(path, None, f"entry {number}: the key is of the future, so the list is wrong")
-        found += list(day_keys(entry))
-    return _limited(cases.SOURCE_LIST, found, window, now_s)
+    return entries
 
 
 def of_export(
     path: Path, public_key: ec.EllipticCurvePublicKey | None, accept_unverified: bool, window: Window, now_s: int
 ) -> Gathered:
-    """A GAEN export. Raises FormatError: malformed, not signed by the public key, or, unless that is accepted, not
-    checked at all; CaseError when no key is within the window, or OSError.
+    """A GAEN export. Raises as `read_past_export` does, and CaseError when no key is within the window."""
+    found = read_past_export(path, public_key, accept_unverified, now_s)
+    return _limited(cases.SOURCE_EXPORT, found, window, now_s)
+
+
+def read_past_export(
+    path: Path, public_key: ec.EllipticCurvePublicKey | None, accept_unverified: bool, now_s: int
+) -> list[TracingKey]:
+    """The keys in force of a GAEN export. Raises FormatError: malformed, of the future, not signed by the public key,
+    or, unless that is accepted, not checked at all; or OSError.
     """
     export = read_export(path)
     if public_key is not None:
@@ -68,8 +81,7 @@ def of_export(
     for number, key in enumerate((*export.keys, *export.revised_keys), 1):
         if key.start_s > now_s:
             raise FormatError(path, None, f"key {number} is of the future, so the export is wrong")
-    found = [_of_gaen(key, export, now_s) for key in _in_force(export)]
-    return _limited(cases.SOURCE_EXPORT, found, window, now_s)
+    return [_of_gaen(key, export, now_s) for key in _in_force(export)]
 
 
 def of_history(path: Path, window: Window, now_s: int) -> Gathered:
