@@ -5,14 +5,15 @@
 - AUC: the chance that of two arrangements, one within 2 m and one beyond, the nearer one is louder (0.5: a coin).
 """
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from math import sqrt
 from statistics import fmean, pstdev
 
+import numpy as np
 from contact_recordings import Group
 
-CLOSE_M = 2.0
+from bztoken.calibration import quality
+from bztoken.calibration.windows import WITHIN_M
 
 
 def by(groups: Iterable[Group], key: Callable[[Group], str]) -> dict[str, list[Group]]:
@@ -51,12 +52,10 @@ def share_within(off: Sequence[float], sigma_db: float) -> float:
 
 
 def auc(groups: Sequence[Group], heard_dbm: Sequence[float]) -> float:
-    """How well what was heard tells arrangements within 2 m from those beyond; ties count half."""
-    told = list(zip(groups, heard_dbm, strict=True))
-    close = [value for group, value in told if group.distance_m <= CLOSE_M]
-    far = sorted(value for group, value in told if group.distance_m > CLOSE_M)
-    louder = sum(bisect_left(far, value) + bisect_right(far, value) for value in close) / 2
-    return louder / (len(close) * len(far))
+    """How well what was heard tells arrangements within 2 m from those beyond, as `bztoken calibrate` counts it."""
+    close = np.array([group.distance_m <= WITHIN_M for group in groups])
+    loss_db = -np.array(heard_dbm, np.float64)
+    return quality.auc(loss_db[close], loss_db[~close])
 
 
 def corrected_dbm(groups: Sequence[Group], device: Callable[[Group], str]) -> list[float]:
@@ -78,7 +77,7 @@ def corrected_dbm(groups: Sequence[Group], device: Callable[[Group], str]) -> li
 
 
 def _line(groups: Sequence[Group]) -> Callable[[float], float]:
-    """Least squares of RSSI over distance, which Herald found to fit its recordings better than the logarithm."""
+    """Least squares of RSSI over distance; its logarithm would fit a little better (last lines of the results)."""
     mean_m, mean_dbm = fmean(g.distance_m for g in groups), fmean(g.mean_dbm for g in groups)
     slope = sum((g.distance_m - mean_m) * (g.mean_dbm - mean_dbm) for g in groups) / sum(
         (g.distance_m - mean_m) ** 2 for g in groups

@@ -42,7 +42,7 @@ def static_6ft() -> list[Group]:
 def range_angle() -> list[Group]:
     """MIT-LL at 2 to 15 feet and 8 angles; receiver and sender are the pair of one person's recordings."""
     found: dict[tuple[str, str, str], list[tuple[int, int]]] = {}
-    for row in _rows("mitll_range_angle/range_angle_beacon_rssi.csv.gz"):
+    for row in rows_of_range_angle():
         where = (row["source_file"].partition("/")[0], row["source_file"], f"{row['range_ft']}/{row['angle_deg']}")
         found.setdefault(where, []).append((int(row["rssi_dbm"]), 1))
     return [
@@ -52,24 +52,48 @@ def range_angle() -> list[Group]:
     ]
 
 
+def rows_of_range_angle() -> Iterator[dict[str, str]]:
+    """Its packets as they were published."""
+    return _rows("mitll_range_angle/range_angle_beacon_rssi.csv.gz")
+
+
 def edison() -> list[Group]:
     """Herald's cable car, 0 to 3.5 m: pairs of phones, each a receiver and a sender in turn."""
+    phones = phones_of()
+    return [
+        group
+        for (file, distance_cm), seen in histogram_rows().items()
+        if file in phones  # the last test has no line in the table of phones
+        for group in _group(*phones[file][:2], file, distance_cm / 100, seen)
+    ]
+
+
+def phones_of() -> dict[str, tuple[str, str, int]]:
+    """By a file of the cable car: the phone that heard, the phone that was heard, minutes spent at each distance."""
     phones = {}
     with (DATA / "herald_edison/metadata.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            phones[row["filenamephonea"]] = row["phoneaname"], row["phonebname"]
-            phones[row["filenamephoneb"]] = row["phonebname"], row["phoneaname"]
+            minutes = int(row["durationmins"])
+            phones[row["filenamephonea"]] = row["phoneaname"], row["phonebname"], minutes
+            phones[row["filenamephoneb"]] = row["phonebname"], row["phoneaname"], minutes
+    return phones
+
+
+def histogram_rows() -> dict[tuple[str, int], list[tuple[int, int]]]:
+    """By a file of the cable car and centimetres: signal strength in dBm, and how many packets had it."""
     found: dict[tuple[str, int], list[tuple[int, int]]] = {}
     for row in _rows("herald_edison/edison_rssi_histogram.csv.gz"):
         found.setdefault((row["source_file"], int(row["distance_cm"])), []).append(
             (int(row["rssi_dbm"]), int(row["count"]))
         )
-    return [
-        group
-        for (file, distance_cm), seen in found.items()
-        if file in phones  # the last test has no line in the table of phones
-        for group in _group(*phones[file], file, distance_cm / 100, seen)
-    ]
+    return found
+
+
+def raw_rows() -> Iterator[tuple[str, str, int, int]]:
+    """The files of the cable car that are here with their times: file, time, dBm, centimetres."""
+    for path in sorted((DATA / "herald_edison").glob("2*.csv.gz")):
+        for row in _rows(f"herald_edison/{path.name}"):
+            yield path.name.removesuffix(".gz"), row["time"], int(float(row["rssi"])), int(row["distance"])
 
 
 def _rows(name: str) -> Iterator[dict[str, str]]:

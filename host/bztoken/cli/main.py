@@ -19,6 +19,7 @@ from bztoken.cli import (
     audit,
     boards,
     bundle,
+    calibrate,
     case,
     commune,
     courier,
@@ -30,6 +31,7 @@ from bztoken.cli import (
     info,
     keys,
     labels,
+    lake,
     leaflet,
     match,
     notice,
@@ -89,9 +91,11 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
 app.command("purge")(purge.purge)
 app.add_typer(report.app, name="report")
+app.add_typer(lake.app, name="lake")
 app.command("match")(match.match)
 app.command("score")(score.score)
 app.add_typer(scoring.app, name="scoring")
+app.command("calibrate")(calibrate.calibrate)
 app.command("provision")(provision.provision)
 app.command("labels")(labels.labels)
 app.command("sync")(sync.sync)

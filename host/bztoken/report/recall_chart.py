@@ -1,14 +1,17 @@
-"""Draws recall over contact length as a picture (SVG): one line a distance band. Labels in Vietnamese and English."""
+"""Draws recall over contact length as a picture (SVG): one line a distance band, told apart by colour and by the shape
+of its marks. Labels in Vietnamese and English.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
+from bztoken.report.svg_parts import COLOURS, Frame, opening, percents_upwards, polyline, text
+
 WIDTH, HEIGHT = 790, 470
 LEFT, RIGHT, TOP, BOTTOM = 80, 180, 70, 90
 PLOT_WIDTH, PLOT_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
-# Told apart by colour-blind eyes too (Okabe and Ito's palette), and by the shape of their marks.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
+FRAME = Frame(LEFT, TOP, PLOT_WIDTH, PLOT_HEIGHT)
 X_LABEL = "Thời gian tiếp xúc (phút) · Contact length (minutes)"
 Y_LABEL = "Tỷ lệ được ghi nhận (%) · Recorded (%)"
 LEGEND = "Khoảng cách · Distance"
@@ -26,25 +29,10 @@ def _x(index: int, count: int) -> float:
     return LEFT + PLOT_WIDTH * (index + 0.5) / count
 
 
-def _y(share: float) -> float:
-    return TOP + PLOT_HEIGHT * (1 - share)
-
-
-def _text(x: float, y: float, text: str, size: int = 13, anchor: str = "middle", more: str = "") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}"{more}>{escape(text)}</text>'
-
-
 def _axes(lengths: Sequence[str]) -> list[str]:
-    parts = []
-    for percent in range(0, 101, 20):
-        y = _y(percent / 100)
-        parts.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{LEFT + PLOT_WIDTH}" y2="{y:.1f}" stroke="#ddd"/>')
-        parts.append(_text(LEFT - 8, y + 4, str(percent), anchor="end"))
-    parts += [_text(_x(at, len(lengths)), TOP + PLOT_HEIGHT + 20, name) for at, name in enumerate(lengths)]
-    parts.append(_text(LEFT + PLOT_WIDTH / 2, HEIGHT - 40, X_LABEL, 14))
-    middle = TOP + PLOT_HEIGHT / 2
-    parts.append(_text(24, middle, Y_LABEL, 14, more=f' transform="rotate(-90 24 {middle:.1f})"'))
-    return parts
+    parts = percents_upwards(FRAME, Y_LABEL)
+    parts += [text(_x(at, len(lengths)), TOP + PLOT_HEIGHT + 20, name) for at, name in enumerate(lengths)]
+    return [*parts, text(LEFT + PLOT_WIDTH / 2, HEIGHT - 40, X_LABEL, 14)]
 
 
 def _mark(x: float, y: float, shape: int, colour: str, title: str) -> str:
@@ -64,32 +52,29 @@ def _line(line: Line, at: int, lines: int) -> list[str]:
     colour, count = COLOURS[at % len(COLOURS)], len(line.points)
     shift = (at - (lines - 1) / 2) * 9
     marks = [
-        (_x(index, count) + shift, _y(recorded / met), f"{line.name} m: {recorded} / {met}")
+        (_x(index, count) + shift, FRAME.y(recorded / met), f"{line.name} m: {recorded} / {met}")
         for index, (recorded, met) in enumerate(line.points)
         if met
     ]
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in marks)
-    parts = [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'] if len(marks) > 1 else []
+    parts = [polyline([(x, y) for x, y, _ in marks], colour)] if len(marks) > 1 else []
     parts += [_mark(x, y, at, colour, title) for x, y, title in marks]
     key_x, key_y = LEFT + PLOT_WIDTH + 24, TOP + 30 + at * 24
     parts.append(_mark(key_x, key_y, at, colour, line.name))
-    parts.append(_text(key_x + 14, key_y + 4, f"{line.name} m", anchor="start"))
+    parts.append(text(key_x + 14, key_y + 4, f"{line.name} m", anchor="start"))
     return parts
 
 
 def draw(title: str, lengths: Sequence[str], lines: Sequence[Line]) -> str:
     """The picture as text. lengths: names of the contact lengths, as many as each line has points."""
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-        'font-family="sans-serif" fill="#222">',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
-        _text(WIDTH / 2, 32, title, 16),
-        _text(LEFT + PLOT_WIDTH + 14, TOP + 8, LEGEND, 12, anchor="start"),
+        *opening(WIDTH, HEIGHT),
+        text(WIDTH / 2, 32, title, 16),
+        text(LEFT + PLOT_WIDTH + 14, TOP + 8, LEGEND, 12, anchor="start"),
         *_axes(lengths),
     ]
     for at, line in enumerate(lines):
         parts += _line(line, at, len(lines))
     if not any(met for line in lines for _, met in line.points):
-        parts.append(_text(LEFT + PLOT_WIDTH / 2, TOP + PLOT_HEIGHT / 2, "Không có tiếp xúc · No encounters", 14))
+        parts.append(text(LEFT + PLOT_WIDTH / 2, TOP + PLOT_HEIGHT / 2, "Không có tiếp xúc · No encounters", 14))
     parts.append("</svg>")
     return "\n".join(parts) + "\n"
