@@ -43,7 +43,7 @@ class FlashedBoard:
         ready = threading.Event()
         self._runner = threading.Thread(target=self._fleet.run, args=(lambda _ports: ready.set(),))
         self._runner.start()
-        assert ready.wait(10)
+        assert ready.wait(60)
         self.port = self._fleet.ports[0].path
         self.flash = self._fleet.ports[0].process.folder.flash
 

@@ -16,7 +16,7 @@ from tests.device.run_record import RunRecord
 
 from bztoken.errors import BztokenError
 
-TEST_LIMIT_S = 60
+TEST_LIMIT_S = 120
 STATES = ("blank", "worn", "wiped")
 
 

@@ -11,7 +11,7 @@ from bzvirtual.bare_board import MIB, BareBoard, file_system
 from bzvirtual.rom_loader import SYNC
 from bzvirtual.token_folder import TokenFolder, mac_of
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 def flash_with(content: bytes, at: int) -> bytes:

@@ -13,7 +13,7 @@ def test_the_same_program_prints_the_same_on_the_interpreters_own_asyncio(
     board: Callable[..., ScriptBoard], micropython: str, repository: Path
 ) -> None:
     script = repository / "tests/firmware/asyncio_script.py"
-    plain = subprocess.run([micropython, str(script)], capture_output=True, text=True, timeout=60, check=False)
+    plain = subprocess.run([micropython, str(script)], capture_output=True, text=True, timeout=150, check=False)
     assert plain.returncode == 0, plain.stderr
     running = board(script.read_text()).live(60)
     assert running.ended(), running.lines()

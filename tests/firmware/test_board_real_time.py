@@ -60,7 +60,7 @@ class Desk:
     def say(self, word: str) -> None:
         os.write(self._line, word.encode() + b"\n")
 
-    def hears(self, text: str, patience_s: float = 5) -> bool:
+    def hears(self, text: str, patience_s: float = 30) -> bool:
         end = time.monotonic() + patience_s
         while text not in self._heard:
             if time.monotonic() > end:
@@ -77,7 +77,7 @@ class Desk:
         time.sleep(0.3)  # order and console reach the board on two ways: what is said next must not overtake it
         return answer
 
-    def sleeps(self, wanted: bool = True, patience_s: float = 5) -> bool:
+    def sleeps(self, wanted: bool = True, patience_s: float = 30) -> bool:
         end = time.monotonic() + patience_s
         while self.order("look")["asleep"] != wanted:
             if time.monotonic() > end:
@@ -100,14 +100,14 @@ def desk(tmp_path: Path, board: Callable[..., ScriptBoard]) -> Iterator[Desk]:
     ready = threading.Event()
     runner = threading.Thread(target=fleet.run, args=(lambda _ports: ready.set(),))
     runner.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     made = Desk(folder, port)
     try:
         yield made
     finally:
         made.close()
         fleet.stop()
-        runner.join(10)
+        runner.join(60)
         fleet.close()
     assert json.loads((folder / "token" / "state.json").read_text())["boot_cause"] == 2
 

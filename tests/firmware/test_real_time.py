@@ -26,14 +26,14 @@ def attached(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, P
     ready = threading.Event()
     runner = threading.Thread(target=fleet.run, args=(lambda _ports: ready.set(),))
     runner.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     yield folder, fleet.ports[0]
     order(folder, do="stop")
-    runner.join(10)
+    runner.join(60)
     fleet.close()
 
 
-def ask(port: Port, group: int = smp.GROUP_TOKEN, command: int = messages.CMD_INFO, patience_s: float = 5) -> object:
+def ask(port: Port, group: int = smp.GROUP_TOKEN, command: int = messages.CMD_INFO, patience_s: float = 30) -> object:
     """One request through the pseudo terminal."""
     line = os.open(port.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     try:
@@ -57,7 +57,7 @@ def look(folder: Path, port: Port) -> dict[str, int]:
     return order(folder, do="look", token=port.label)
 
 
-def until(condition, patience_s: float = 5) -> bool:
+def until(condition, patience_s: float = 30) -> bool:
     end = time.monotonic() + patience_s
     while not condition():
         if time.monotonic() > end:
@@ -157,7 +157,7 @@ def test_ctrl_c_is_noise_from_the_boot_on(attached: tuple[Path, Port]) -> None:
 
 def test_a_blank_tokens_light_is_red_now_and_then(attached: tuple[Path, Port]) -> None:
     folder, port = attached
-    assert until(lambda: "4" in look(folder, port)["pins"], patience_s=8)
+    assert until(lambda: "4" in look(folder, port)["pins"], patience_s=30)
 
 
 def test_an_order_for_nobody_is_refused(attached: tuple[Path, Port]) -> None:

@@ -47,6 +47,8 @@ while True:
             heard += 1
     print("longest", longest, "heard", heard, "in", time.ticks_diff(last, start), "end")
 """
+# A computer that has other things to do makes a line slower, never faster: the best of so many tries counts.
+UNDISTURBED_OF = 20
 REPORT = re.compile(rb"longest (\d+) heard (\d+) in (\d+) end")
 
 
@@ -62,7 +64,7 @@ class Host:
             select.select([], [self._line], [], 5)
             data = data[os.write(self._line, data) :]
 
-    def read(self, enough: Callable[[bytes], object], patience_s: float = 10) -> tuple[bytes, float, float]:
+    def read(self, enough: Callable[[bytes], object], patience_s: float = 60) -> tuple[bytes, float, float]:
         """(bytes, when the first came, when the last came)."""
         heard, first, last = b"", 0.0, 0.0
         end = time.monotonic() + patience_s
@@ -90,7 +92,7 @@ def attached(script: ScriptBoard, folder: Path, baud: int | None) -> Iterator[tu
     ready = threading.Event()
     runner = threading.Thread(target=fleet.run, args=(lambda _ports: ready.set(),))
     runner.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     host = Host(port)
     try:
         assert host.read(lambda heard: b"ready\r\n" in heard or b"ready\n" in heard)[0]
@@ -98,7 +100,7 @@ def attached(script: ScriptBoard, folder: Path, baud: int | None) -> Iterator[tu
     finally:
         host.close()
         fleet.stop()
-        runner.join(10)
+        runner.join(60)
         fleet.close()
 
 
@@ -144,26 +146,37 @@ def test_an_idle_direction_saves_no_time_up() -> None:
 
 def test_a_token_behind_a_uart_is_as_slow_as_its_line(tmp_path: Path, script: ScriptBoard) -> None:
     with attached(script, tmp_path / "fleet", 115_200) as (host, look):
-        host.say(b"s 160 50\n")
-        heard, first, last = host.read(REPORT.search)
-        assert 0.85 < len(heard) / (last - first) / 11_520 < 1.02  # less on a computer that has other things to do
-        longest_us, _, _ = map(int, REPORT.search(heard).groups())
-        assert longest_us > 50 * 60  # a write waits for room on the line
-        assert [int(line[:7]) for line in heard.splitlines()[:-1]] == list(range(160))
-        assert look()["lost_output_bytes"] == 0
+        for _ in range(UNDISTURBED_OF):
+            host.say(b"s 160 50\n")
+            heard, first, last = host.read(REPORT.search)
+            longest_us, _, _ = map(int, REPORT.search(heard).groups())
+            assert longest_us > 50 * 60  # a write waits for room on the line
+            assert [int(line[:7]) for line in heard.splitlines()[:-1]] == list(range(160))
+            assert look()["lost_output_bytes"] == 0
+            share = len(heard) / (last - first) / 11_520
+            assert share < 1.02
+            if share > 0.85:
+                break
+        assert share > 0.85
 
 
 def test_both_directions_of_a_line_are_busy_at_once(tmp_path: Path, script: ScriptBoard) -> None:
     with attached(script, tmp_path / "fleet", 115_200) as (host, look):
-        speaker = threading.Thread(target=host.say, args=(b"d 400 20\n" + bytes(6000),))
-        speaker.start()
-        heard, first, last = host.read(REPORT.search)
-        speaker.join()
-        _, count, taken_us = map(int, REPORT.search(heard).groups())
-        assert last - first < 1  # of 1.2 s, if one waited for the other
-        assert count + look()["lost_bytes"] == 6000  # a program that is kept waiting hears less; on the line it was
-        assert count > 3000
-        assert 0.85 < 6000 / taken_us * 1e6 / 11_520 < 1.05
+        for _ in range(UNDISTURBED_OF):
+            lost = look()["lost_bytes"]
+            speaker = threading.Thread(target=host.say, args=(b"d 400 20\n" + bytes(6000),))
+            speaker.start()
+            heard, first, last = host.read(REPORT.search)
+            speaker.join()
+            _, count, taken_us = map(int, REPORT.search(heard).groups())
+            # A program that is kept waiting hears less; on the line it was.
+            assert count + look()["lost_bytes"] - lost == 6000
+            share = 6000 / taken_us * 1e6 / 11_520
+            assert share < 1.05
+            at_once = last - first < 1  # of 1.2 s, if one waited for the other
+            if at_once and count > 3000 and share > 0.85:
+                break
+        assert at_once and count > 3000 and share > 0.85
 
 
 def test_what_nobody_reads_is_dropped_after_a_while_and_later_lines_arrive(tmp_path: Path, script: ScriptBoard) -> None:

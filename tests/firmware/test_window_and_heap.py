@@ -23,7 +23,7 @@ MARGIN_BYTES = 20 * 1024
 def test_the_window_keeps_what_it_should(which: str, micropython: str, repository: Path) -> None:
     interpreter = sys.executable if which == "cpython" else micropython
     command = [interpreter, str(repository / "tests/firmware/check_window.py"), str(repository / "firmware")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
     assert (done.returncode, done.stdout) == (0, "9 checks held\n"), done.stderr
 
 

@@ -276,7 +276,7 @@ def test_an_interrupt_ends_with_130_and_a_word(cases: Path, tmp_path: Path) -> N
     with fifo.open("w"):  # opens once the command reads: it is inside the matching now
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=90)
     assert process.returncode == 130 and said == "bztoken: interrupted\n"
 
 
@@ -299,7 +299,7 @@ def test_a_killed_import_leaves_all_or_nothing(cli: Cli, home: Home, tmp_path: P
             pipe.flush()
             time.sleep(0.2)
             process.kill()
-            process.wait(timeout=20)
+            process.wait(timeout=90)
         assert set(cli("registry", "status", "--json").document().values()) == {0}
     assert cli("history", "add", whole, "--label", "P", "--json").document()["lines"] == 9000
     assert cli("registry", "status", "--json").document()["sightings"] == 9000

@@ -212,12 +212,18 @@ def test_where_the_audits_went_apart_the_time_decides_who_comes_back(clinic: Hom
 def test_killed_at_any_line_a_restore_is_done_or_not(clinic: Home, out: Path, tmp_path: Path) -> None:
     backup(clinic, out, NOW_S, quiet)
     add(clinic, "later", b"later..!")
-    found = []
-    for number in range(1, 10_000, 5):
+    found: list[bool] = []
+
+    def kill(number: int) -> bool:
         copy = Home(Path(shutil.copytree(clinic.path, tmp_path / f"at {number}")))
-        if not killed_at_line(number, lambda home=copy: restore(home, out, NOW_S), (restoring, rekeying, copying)):  # type: ignore[misc]
-            break
+        if not killed_at_line(number, lambda: restore(copy, out, NOW_S), (restoring, rekeying, copying)):
+            return False
         found.append("later" in labels(copy))
         kept = {path.name for path in copy.path.iterdir()} - DOCUMENTED_FILES
         assert len(kept) == (not found[-1]) and all("before-restore" in name for name in kept)
+        return True
+
+    end = next(number for number in range(1, 10_000, 5) if not kill(number))
+    for number in range(end - 4, end):  # it is done just before its last line
+        kill(number)
     assert set(found) == {True, False} and found == sorted(found, reverse=True)

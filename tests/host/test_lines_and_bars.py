@@ -36,7 +36,7 @@ def run_on_terminal(is_stdout_too: bool) -> tuple[str, str]:
     except OSError:  # nobody holds the other end any more
         pass
     os.close(master)
-    piped, _ = program.communicate(timeout=20)
+    piped, _ = program.communicate(timeout=90)
     assert program.returncode == 0
     return (piped or b"").decode(), shown.decode()
 
@@ -53,5 +53,5 @@ def test_a_line_is_written_where_the_bars_were_and_they_below_it(is_stdout_too: 
 
 
 def test_without_a_terminal_there_are_lines_alone() -> None:
-    ran = subprocess.run([sys.executable, "-c", SAID], capture_output=True, text=True, timeout=20, check=True)
+    ran = subprocess.run([sys.executable, "-c", SAID], capture_output=True, text=True, timeout=90, check=True)
     assert len(ran.stdout.splitlines()) == 2 and ran.stderr.splitlines() == ["Stick it on.", "Over."]

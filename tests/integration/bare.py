@@ -46,7 +46,7 @@ def bare_boards(folder: Path, chip: str = "esp32c3", flash_mib: int = 4, count: 
     thread = threading.Thread(target=fleet.run, args=(lambda _ports: ready.set(),), name="bare boards")
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(60)
         yield BareBoards(folder, [port.path for port in fleet.ports])
     finally:
         fleet.stop()

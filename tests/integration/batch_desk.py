@@ -99,7 +99,7 @@ class Running:
         """With --json."""
         return dict(json.loads(self.next_line()))
 
-    def shown(self, until: str, limit_s: float = 20) -> str:
+    def shown(self, until: str, limit_s: float = 60) -> str:
         """What the terminal has shown so far; waits until `until` is there."""
         assert self._master is not None
         until_s = time.monotonic() + limit_s
@@ -117,7 +117,7 @@ class Running:
     def ended(self) -> tuple[int, str, str]:
         """Exit code, the rest of stdout, and stderr or what the terminal showed."""
         try:
-            out, err = self.process.communicate(timeout=45)
+            out, err = self.process.communicate(timeout=90)
         finally:
             self.process.kill()
         if self._master is not None:

@@ -124,6 +124,10 @@ class Attached:
         """Press, unplug, plug or reset."""
         realtime.order(self._folder, do=action, token=label, **what)
 
+    def look(self, label: str) -> dict[str, Any]:
+        """How the token is, seen from outside."""
+        return dict(realtime.order(self._folder, do="look", token=label))
+
 
 @contextmanager
 def attached(folder: Path, blank: int = 0) -> Iterator[Attached]:
@@ -133,7 +137,7 @@ def attached(folder: Path, blank: int = 0) -> Iterator[Attached]:
     thread = threading.Thread(target=fleet.run, args=(lambda _ports: ready.set(),), name="fleet")
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(60)
         yield Attached(folder, {port.label: port.path for port in fleet.ports})
     finally:
         fleet.stop()

@@ -48,6 +48,22 @@ class CutAtAnswer:
         return data
 
 
+class LosesOneAnswer:
+    """A cable that loses what comes back first after the first request of a command."""
+
+    def __init__(self, command: int) -> None:
+        self._asked = False
+        self.on_request = at_request(command, 1, self._note)
+
+    def _note(self) -> None:
+        self._asked = True
+
+    def to_host(self, _passed: int, data: bytes) -> bytes:
+        """For a Line."""
+        lost, self._asked = self._asked, False
+        return b"" if lost else data
+
+
 def pull_out() -> None:
     """Before the request passes."""
     raise Cut(b"")

@@ -19,7 +19,7 @@ from bzwire import smp
 from bzwire.page import split_pages
 from bzwire.page_format import HEADER_BYTES, OVERHEAD_BYTES
 
-PATIENCE_S = 30
+PATIENCE_S = 90
 TIMEOUT_MS = 2000
 WINDOW_BYTES = 8  # so much of a secret in a row is a leak
 

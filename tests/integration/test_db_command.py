@@ -20,7 +20,7 @@ from bztoken.registry import tokens
 from bztoken.registry.database import open_registry
 
 PASSPHRASE = "bốn con mèo đen"
-LIMIT_S = 30
+LIMIT_S = 90
 WRITER = """
 import sys
 from pathlib import Path

@@ -43,7 +43,7 @@ def cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> P
 def at_prompt(board: FlashedBoard, script: str) -> str:
     """What a script prints there; it may write(path, text)."""
     command = [sys.executable, "-m", "mpremote", "connect", board.port, "exec", WRITE + script]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=40, stdin=subprocess.DEVNULL, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, check=True)
     return done.stdout
 
 
@@ -128,7 +128,7 @@ def unplug_when_written(board: FlashedBoard, stop: threading.Event) -> None:
     board.order("unplug")
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_a_cable_pulled_while_copying_leaves_a_whole_application(board: FlashedBoard, tmp_path: Path) -> None:
     shutil.copytree(FIRMWARE, tmp_path / "firmware")
     for source in (tmp_path / "firmware" / "bzfw").glob("[c-d]*.py"):
@@ -154,8 +154,8 @@ def test_a_cable_pulled_while_copying_leaves_a_whole_application(board: FlashedB
     assert counts(deploy(board)) == (0, 0)
 
 
-@pytest.mark.timeout(180)
-def test_ctrl_c_while_copying_says_how_the_board_is_left(board: FlashedBoard, tmp_path: Path) -> None:
+def interrupted_deploy(board: FlashedBoard) -> tuple[int, str]:
+    """Ctrl-C when something was written to a board without our packages; exit code and stderr."""
     at_prompt(board, "for entry in os.listdir('/bzfw'): os.remove('/bzfw/' + entry)")
     board.order("reset")
     assert board.info(patience_s=2) is None  # nothing of ours runs, so nothing writes but what is copied
@@ -170,7 +170,15 @@ def test_ctrl_c_while_copying_says_how_the_board_is_left(board: FlashedBoard, tm
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate()
-    assert process.returncode == 130, said
+    return process.returncode, said
+
+
+@pytest.mark.timeout(300)
+def test_ctrl_c_while_copying_says_how_the_board_is_left(board: FlashedBoard) -> None:
+    code, said = interrupted_deploy(board)
+    while code == 0:  # a busy computer let it finish before this program saw the first byte
+        code, said = interrupted_deploy(board)
+    assert code == 130, said
     assert said == (
         f"The board at {board.port} waits at its prompt: the same command finishes.\nbztoken: interrupted\n"
     )
@@ -221,7 +229,7 @@ def test_a_port_that_is_not_there_and_a_missing_mpremote_are_told(
     assert ran.err == "bztoken: mpremote is missing: install bztoken with its extra, `pip install bztoken[desk]`.\n"
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_a_token_that_is_somebodys_stays_so_and_a_wiped_one_a_developers(
     board: FlashedBoard, cli: Program, tmp_path: Path
 ) -> None:

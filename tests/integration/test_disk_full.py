@@ -22,7 +22,7 @@ def sync_with_room(clinic: Clinic, port: str, room_bytes: int) -> "subprocess.Co
         resource.setrlimit(resource.RLIMIT_FSIZE, (room_bytes, room_bytes))
 
     words = [sys.executable, "-m", "bztoken", "--home", str(clinic.home.path), "sync", "--port", port]
-    return subprocess.run(words, capture_output=True, text=True, preexec_fn=limit, timeout=50, check=False)
+    return subprocess.run(words, capture_output=True, text=True, preexec_fn=limit, timeout=120, check=False)
 
 
 @pytest.mark.parametrize("room_pages", [4, 20, 60])

@@ -13,7 +13,7 @@ from bztoken.formats import flash_record
 from bztoken.home import Home
 from bztoken.registry.database import create_registry
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture

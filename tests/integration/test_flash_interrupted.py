@@ -15,7 +15,7 @@ from tests.synthetic_image import write
 from bztoken.desk.flash import WAITING
 from bztoken.formats import flash_record
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 LONG_BYTES = 800_000  # so that there is a middle
 PERCENT = re.compile(r"(\d+)\.\d% ")
 

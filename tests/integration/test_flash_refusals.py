@@ -18,7 +18,7 @@ from tests.synthetic_image import PARTITIONS, write
 
 from bztoken.formats import flash_record
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_a_port_that_another_program_takes_in_between_is_told(cli: Program, imag
     with bare_boards(tmp_path / "boards") as boards, ThreadPoolExecutor() as pool:
         other = pool.submit(seize, boards.port)
         ran = cli("--board", "bench", "--port", boards.port, "--image", image)
-        os.close(other.result(timeout=10))
+        os.close(other.result(timeout=60))
         assert set(boards.chip_flash()) == {0xFF}
     assert ran.code == 1
     assert "nothing was written" in ran.err and "close the other program that uses the port" in ran.err

@@ -37,7 +37,7 @@ class DoomedSync:
             threading.Timer(self._delay_s, self._process.kill).start()
         else:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
 
     def run(self, port: str, on_request: OnRequest, delay_s: float = 0.0) -> int:
         """Start it behind a line; its exit code."""
@@ -54,7 +54,7 @@ class DoomedSync:
                 line.path,
             ]
             self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            return self._process.wait(30)
+            return self._process.wait(90)
 
 
 @pytest.mark.parametrize(
@@ -140,5 +140,5 @@ def test_everything_stored_and_nothing_acknowledged_is_acknowledged_at_the_next_
         result = sync(clinic.home, port, quiet)
         assert result.pages_new <= 2 and result.bytes_read < 4096
         assert asyncio.run(clinic.acknowledged(port)) == clinic.stored(AN)[-1].sequence
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 40
     assert_whole(clinic.stored(AN), in_flash)

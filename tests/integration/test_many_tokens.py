@@ -270,7 +270,7 @@ class Watching:
     def stop(self) -> tuple[int, str]:
         """Ctrl-C; exit code and what was said on stderr."""
         self._process.send_signal(signal.SIGINT)
-        _, said = self._process.communicate(timeout=20)
+        _, said = self._process.communicate(timeout=60)
         return self._process.returncode, said
 
 
@@ -323,7 +323,7 @@ def test_a_token_that_is_soon_plugged_in_again_is_no_clone_of_itself(clinic_of_a
         return ears
 
     with attached(clinic.fleet) as there, Line(there.ports[AN], to_host=cut_after(12_000)) as line:
-        ears = asyncio.run(asyncio.wait_for(run(there.ports[AN], line), 30))
+        ears = asyncio.run(asyncio.wait_for(run(there.ports[AN], line), 90))
     assert {outcome.port: outcome.state for outcome in ears.outcomes} == {
         line.path: State.FAILED,
         there.ports[AN]: State.SYNCED,

@@ -1,5 +1,6 @@
 """Unmodified mpremote at a virtual board with the development build: what a developer does with a real one."""
 
+import asyncio
 import hashlib
 import json
 import subprocess
@@ -14,6 +15,7 @@ from tests.flashed_board import FlashedBoard, files_of, flashed
 
 from bztoken.desk.board_files import Build
 from bztoken.desk.flash_image import READ_BYTES, SECTOR_BYTES
+from bztoken.link.token_link import TokenLink
 
 Mpremote = Callable[..., str]
 
@@ -30,7 +32,7 @@ def mpremote(board: FlashedBoard) -> Mpremote:
 
     def run(*words: object) -> str:
         command = [sys.executable, "-m", "mpremote", "connect", board.port, *map(str, words)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=40, stdin=subprocess.DEVNULL)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -101,7 +103,7 @@ def test_a_program_that_never_waits_is_interrupted(mpremote: Mpremote) -> None:
 
 def test_an_error_of_the_program_is_told(board: FlashedBoard) -> None:
     command = [sys.executable, "-m", "mpremote", "connect", board.port, "exec", "1 / 0"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=40, stdin=subprocess.DEVNULL)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
     assert done.returncode != 0
     assert "ZeroDivisionError" in done.stdout + done.stderr
 
@@ -122,6 +124,12 @@ def test_what_mpremote_wrote_is_in_the_flash(board: FlashedBoard, mpremote: Mpre
         assert file.read() == (tree / "inner" / "all.bin").read_bytes()
 
 
+async def started(port: str) -> None:
+    """A board that has only begun to start hears no Ctrl-C yet, and mpremote waits for good."""
+    async with TokenLink(port) as link:
+        await link.info()
+
+
 def test_fleet_attach_gives_a_developer_such_a_board() -> None:
     command = [sys.executable, "-m", "bztoken", "fleet", "attach", "1", "--build", "development", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as fleet:
@@ -131,12 +139,13 @@ def test_fleet_attach_gives_a_developer_such_a_board() -> None:
             told += fleet.stdout.readline()
         port = json.loads(told)["tokens"][0]["port"]
         try:
+            asyncio.run(started(port))
             expression = "import os; print(os.stat('/development')[6])"
             asked = subprocess.run(
                 [sys.executable, "-m", "mpremote", "connect", port, "exec", expression],
                 capture_output=True,
                 text=True,
-                timeout=40,
+                timeout=120,
                 stdin=subprocess.DEVNULL,
             )
         finally:
@@ -147,6 +156,6 @@ def test_fleet_attach_gives_a_developer_such_a_board() -> None:
 
 def test_only_blank_tokens_are_flashed_with_a_build(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bztoken", "fleet", "attach", "--from", str(tmp_path), "--build", "production"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=40)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
     assert "only blank tokens are flashed" in done.stderr

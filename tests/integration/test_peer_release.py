@@ -62,7 +62,7 @@ def ask(clinic: Clinic, there: Attached, label: str, case: str | None, days: int
         return release(clinic.home, there.ports[label], case, days, hold(there, label))
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_a_contact_gives_keys_for_its_case_only_and_they_are_here_once(clinic: Clinic, there: Attached) -> None:
     becomes_a_case(clinic, there)
     for label, case, said in (

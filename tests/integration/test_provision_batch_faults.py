@@ -70,7 +70,7 @@ def test_a_second_ctrl_c_does_not_wait_for_what_is_under_way(home: Home, two: At
         running[0].shown("Ctrl-C again does not wait for it")
         began_s = time.monotonic()
         code, out, shown = running[0].stop()
-    assert code == 0 and time.monotonic() - began_s < 5
+    assert code == 0 and time.monotonic() - began_s < 9
     assert "0 tokens so far" in out and "Begun and not finished: YB-0001-3." in shown
     assert Running(home, "--batch", NAME, "--count", 1, "--among", one).ended()[0] == 0
     assert labels_proven(home, [one]) == labels(1, first=2)
@@ -135,7 +135,7 @@ def test_a_batch_that_was_killed_goes_on(home: Home, two: Attached, moment: Mome
 
     def kill() -> None:
         running[0].process.kill()
-        running[0].process.wait(10)
+        running[0].process.wait(60)
 
     with Line(one, **moment(kill)) as line:  # type: ignore[arg-type]
         running.append(Running(home, *words, "--among", line.path))
@@ -255,7 +255,7 @@ def test_one_that_waited_and_was_pulled_out_is_not_worked_at_any_more(home: Home
     ears = Ears()
     with Line(one, on_request=at_request(messages.CMD_PROVISION, 1, cut_last)) as line:
         there[0] = line.path
-        asyncio.run(asyncio.wait_for(run(ears), 30))
+        asyncio.run(asyncio.wait_for(run(ears), 90))
     assert [(outcome.port, outcome.state) for outcome in ears.outcomes] == [(line.path, State.FAILED)]
     assert [row.state for row in rows(home)] == ["pending"]
 
@@ -285,7 +285,7 @@ def test_one_that_failed_is_tried_again_while_it_is_plugged_in(
 
     ears = Ears()
     with Line(one, on_request=once) as line:
-        asyncio.run(asyncio.wait_for(run([line.path, other], ears), 40))
+        asyncio.run(asyncio.wait_for(run([line.path, other], ears), 90))
         states = [(outcome.port, outcome.state) for outcome in ears.outcomes]
         assert sorted(states) == sorted(
             [(line.path, State.FAILED), (line.path, State.PROVISIONED), (other, State.PROVISIONED)]

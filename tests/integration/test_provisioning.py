@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 from tests.integration.clinic import Clinic, attached
-from tests.integration.faults import in_frames
 from tests.integration.line import Line, clean
-from tests.integration.requests_seen import CutAtAnswer, at_request, pull_out
+from tests.integration.requests_seen import CutAtAnswer, LosesOneAnswer, at_request, pull_out
 from tests.integration.stranger import ask, cable, refusal
 
 from bztoken.errors import LinkError, RegistryError
@@ -93,11 +92,12 @@ def test_a_token_that_never_got_its_keys_is_provisioned_by_the_next_try(clinic: 
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("direction", ["token", "host"])
-def test_a_spoiled_hand_over_ends_in_a_known_token_or_none(clinic: Clinic, tmp_path: Path, direction: str) -> None:
-    fault = in_frames({3}, lambda _byte: b"")
+def test_a_lost_hand_over_ends_in_a_known_token_or_none(clinic: Clinic, tmp_path: Path, direction: str) -> None:
+    loses = LosesOneAnswer(messages.CMD_PROVISION)
+    swallows = at_request(messages.CMD_PROVISION, 1, lambda: None, swallow=True)
     with attached(tmp_path / "blank", 1) as there:
         port = there.ports[BLANK]
-        faults = (fault, clean) if direction == "token" else (clean, fault)
+        faults = (clean, clean, swallows) if direction == "token" else (clean, loses.to_host, loses.on_request)
         with Line(port, *faults) as line:
             if direction == "host":
                 provision(clinic.home, line.path, EM)
@@ -129,16 +129,22 @@ def test_new_keys_for_a_token_that_has_some_are_refused(clinic_of_an: Clinic) ->
 
 
 def test_a_token_that_is_still_writing_over_its_flash_is_left_to_it(clinic_of_an: Clinic) -> None:
-    clinic = clinic_of_an
-    with open_registry(clinic.home) as registry, registry.read() as session:
-        uid = tokens.by_known_label(session, "Bà An").uid
+    """On a busy computer it may be done before anybody asks: then it is handed out and wiped again."""
+    clinic, label = clinic_of_an, "Bà An"
     with attached(clinic.fleet) as there:
-        port = there.ports["Bà An"]
-        asyncio.run(clinic.command(port, messages.CMD_WIPE, u=uid))
-        info = wait_for(port, lambda info: not info.provisioned)
+        port = there.ports[label]
+        for again in range(6):
+            with open_registry(clinic.home) as registry, registry.read() as session:
+                uid = tokens.by_known_label(session, label).uid
+            asyncio.run(clinic.command(port, messages.CMD_WIPE, u=uid))
+            info = wait_for(port, lambda info: not info.provisioned)
+            with open_registry(clinic.home) as registry, registry.write() as session:
+                tokens.wiped(session, tokens.by_known_label(session, label), int(time.time()))
+            if info.erasing:
+                break
+            label = f"again {again}"
+            provision(clinic.home, port, label)
         assert info.erasing
-        with open_registry(clinic.home) as registry, registry.write() as session:
-            tokens.wiped(session, tokens.by_known_label(session, "Bà An"), int(time.time()))
         with pytest.raises(
             LinkError, match="still writes over what was deleted when it was wiped: leave it plugged in"
         ):
@@ -153,7 +159,7 @@ def wait_for(port: str, is_so: Callable[[Info], bool]) -> Info:
         async with TokenLink(port) as link:
             return await link.info()
 
-    until_s = time.monotonic() + 40
+    until_s = time.monotonic() + 120
     while time.monotonic() < until_s:
         try:
             info = asyncio.run(ask())

@@ -10,7 +10,7 @@ import pytest
 from tests.integration.bare import BOARDS, bare_boards
 from tests.synthetic_image import write
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(300)
 SECTION = re.compile(r"^## From a bare board to a token on a wrist$.*?^```$\n(?P<lines>.*?)^```$", re.M | re.S)
 FIRST_LIFE = ["board flashed", "board shipped", "provisioned", "issued", "revoked", "returned", "wipe begun", "wiped"]
 HOLDERS = ("Bà Lan", "Ông Hùng")

@@ -19,7 +19,7 @@ def run_fleet(folder: Path, seed: int, hash_seed: int) -> dict[str, bytes]:
         env={**os.environ, "PYTHONHASHSEED": str(hash_seed)},
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=120,
     )
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and "app" not in path.parts]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}

@@ -26,7 +26,7 @@ HELLO = "xin chào, 世界"
 NOT_SUPPORTED = "MGMT_ERR_ENOTSUP"
 NOT_AUTHENTICATED = f"group={smp.GROUP_TOKEN},rc={errors.RC_NOT_AUTHENTICATED}"
 RIGHT_S = 2.0
-RESTART_S = 10.0
+RESTART_S = 30.0
 # Groups of the SMP specification (OS, image, statistics, settings, .., Zephyr), the ends of the range, beside ours.
 OTHER_GROUPS = (*range(1, 11), 63, 64, smp.GROUP_TOKEN - 1, smp.GROUP_TOKEN + 1, 65535)
 OS_SERVED = (smp.OS_ECHO, smp.OS_DATETIME, smp.OS_RESET, smp.OS_PARAMETERS)

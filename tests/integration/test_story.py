@@ -18,7 +18,7 @@ from tests.program import Program, Ran, program
 from bztoken.home import Home
 from bztoken.registry import events
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(300)
 WORLD = Path(__file__).parent / "worlds" / "two_households.world"
 MORNING_DAYS = "0.215"
 SEED = 3

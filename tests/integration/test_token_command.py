@@ -43,8 +43,8 @@ def is_blank(cli: Cli, port: str) -> bool:
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
-    """At most 20 s."""
-    until_s = time.monotonic() + 20
+    """At most a minute and a half."""
+    until_s = time.monotonic() + 90
     while not is_so():
         assert time.monotonic() < until_s
         time.sleep(0.2)

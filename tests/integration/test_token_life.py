@@ -280,7 +280,7 @@ def test_two_who_issue_one_token_at_once_leave_one_holder(clinic: Clinic) -> Non
     with open_registry(clinic.home) as registry, registry.write() as session:
         numbers = [persons.number_of(people.person(session, f"Người {number}").id) for number in range(4)]
     running = [begin(number) for number in numbers]
-    told = [(program.communicate(timeout=50), program.returncode) for program in running]
+    told = [(program.communicate(timeout=120), program.returncode) for program in running]
     assert sorted(code for _, code in told) == [0, 1, 1, 1]
     assert all("somebody has this token already" in err for (_, err), code in told if code == 1)
     assert len(rows(clinic.home)["token_issues"]) == 1

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from tests.firmware import updates
 from tests.integration.clinic import Clinic, attached
 from tests.integration.line import Line
-from tests.integration.requests_seen import at_request, pull_out
+from tests.integration.requests_seen import LosesOneAnswer, at_request, pull_out
 
 from bzfw import VERSION
 from bztoken import signing_keys
@@ -139,22 +139,6 @@ def assert_log_was_kept(clinic: Clinic) -> None:
     assert len(sequences) > 200
 
 
-class LosesOneAnswer:
-    """A cable that loses what comes back first after the request to finish."""
-
-    def __init__(self) -> None:
-        self._asked = False
-        self.on_request = at_request(messages.CMD_UPDATE_FINISH, 1, self._note)
-
-    def _note(self) -> None:
-        self._asked = True
-
-    def to_host(self, _passed: int, data: bytes) -> bytes:
-        """For a Line."""
-        lost, self._asked = self._asked, False
-        return b"" if lost else data
-
-
 @pytest.mark.usefixtures("impatient")
 def test_it_goes_on_after_a_cut_begins_anew_after_a_restart_and_needs_no_last_answer(
     trusting: Clinic, cli: Cli, newer: Path
@@ -166,7 +150,7 @@ def test_it_goes_on_after_a_cut_begins_anew_after_a_restart_and_needs_no_last_an
             cut = cli("update", "--port", line.path, "--archive", newer)
         assert (cut.code, "was pulled out" in cut.err) == (1, True)
         reset = at_request(messages.CMD_UPDATE_WRITE, 20, lambda: there.order("reset", AN))
-        loses = LosesOneAnswer()
+        loses = LosesOneAnswer(messages.CMD_UPDATE_FINISH)
 
         def on_request(request: Message) -> bool:
             return reset(request) and loses.on_request(request)

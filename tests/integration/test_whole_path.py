@@ -37,7 +37,7 @@ def attached_by_command(home: Home, fleet: Path) -> Iterator[dict[str, str]]:
         yield {token["label"]: token["port"] for token in json.loads("".join(lines))["tokens"]}
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
     assert process.returncode == 0
 
 
@@ -70,7 +70,7 @@ def test_from_a_virtual_day_to_the_exposures(tmp_path: Path, cli: Callable[..., 
         assert adding.stderr is not None
         assert b"Waiting" in adding.stderr.readline()
         done("fleet", "press", AN, "--from", fleet, "--hold-s", "3.3")
-        out, err = adding.communicate(timeout=30)
+        out, err = adding.communicate(timeout=60)
         assert (adding.returncode, err) == (0, b"")
         assert b"Recorded case F0-1 as a draft" in out
     done("match")

@@ -72,7 +72,7 @@ def token_with(folder: Path, flash: bytes) -> Iterator[str]:
     thread = threading.Thread(target=fleet.run, args=(lambda _ports: ready.set(),), name="odd token")
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(60)
         yield fleet.ports[0].path
     finally:
         fleet.stop()

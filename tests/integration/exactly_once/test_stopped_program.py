@@ -48,7 +48,7 @@ def test_a_program_that_stands_still_reads_the_whole_log_once(clinic_of_an: Clin
         port = there.ports[AN]
         with Line(port, to_host=to_host, on_request=at_request(messages.CMD_READ, 5, stop)) as line:
             started.append(subprocess.Popen([*words, line.path], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE))
-            _, complaint = started[0].communicate(timeout=30)
+            _, complaint = started[0].communicate(timeout=120)
         assert started[0].returncode == 0, complaint
         assert going_on.is_set() and (dropped > 0) == nobody_keeps_it
         stored = clinic.stored(AN)
